@@ -1,0 +1,107 @@
+// The builder: appends checked nodes to a graph under construction. Importers, passes and users write graphs with it.
+
+import { ModelError } from '../errors.ts'
+import { count, type Data, elemOfData } from '../loops/ir.ts'
+import { elemOf, type Graph, type Node, type Quant, type TensorType, type Value } from './graph.ts'
+import type { Attrs, Op } from './op.ts'
+
+/** What the caller knows of a new node's outputs; `op.infer` gives the rest. */
+export interface NodeOptions {
+  /** Full output types (as files give them). */
+  readonly types?: readonly TensorType[]
+  /** Quantisation of output 0, where only that is missing. */
+  readonly quant?: Quant
+  /** Names of the outputs, and their numbers in the file. */
+  readonly names?: readonly string[]
+  readonly indices?: readonly number[]
+  /** The layer's name in the user's file. */
+  readonly from?: string
+}
+
+export class Builder {
+  readonly name: string
+  /** The layer's name given to nodes that do not say their own. */
+  from = ''
+  private readonly inputs: Value[] = []
+  private readonly nodes: Node[] = []
+  private readonly names = new Set<string>()
+
+  constructor(name = 'model') {
+    this.name = name
+  }
+
+  private unique(wanted: string): string {
+    let name = wanted || 'value'
+    for (let i = 1; this.names.has(name); i++) name = `${wanted || 'value'}#${i}`
+    this.names.add(name)
+    return name
+  }
+
+  /** A graph input. */
+  input(name: string, type: TensorType, index?: number): Value {
+    const v: Value = { name: this.unique(name), type, storage: 'temp', index }
+    this.inputs.push(v)
+    return v
+  }
+
+  /** A constant of `type` (weights, shapes, tables); `data` in row-major order. */
+  const(name: string, type: TensorType, data: Data, index?: number): Value {
+    return this.stored('const', name, type, data, index)
+  }
+
+  /** A tensor that lives between runs and starts as `data`. */
+  state(name: string, type: TensorType, data: Data, index?: number): Value {
+    return this.stored('state', name, type, data, index)
+  }
+
+  private stored(storage: 'const' | 'state', name: string, type: TensorType, data: Data, index?: number): Value {
+    const elem = elemOf(type.dtype)
+    if (elem && elem !== elemOfData(data))
+      throw new ModelError(`${storage} "${name}"`, `type is ${type.dtype}, data is ${elemOfData(data)}`)
+    if (elem && data.length !== count(type.shape))
+      throw new ModelError(
+        `${storage} "${name}"`,
+        `shape [${type.shape}] has ${count(type.shape)} elements, data has ${data.length}`,
+      )
+    return { name: this.unique(name), type, storage, data, index }
+  }
+
+  /** Appends a node and returns its outputs. Throws ModelError where `op.check` refuses it. */
+  add<A extends Attrs>(
+    op: Op<A>,
+    inputs: readonly (Value | undefined)[],
+    attrs: A,
+    options: NodeOptions = {},
+  ): Value[] {
+    const from = options.from ?? this.from
+    let types =
+      options.types ??
+      op.infer(
+        inputs.map((v) => v?.type),
+        attrs,
+      )
+    if (options.quant) types = types.map((t, i) => (i === 0 ? { ...t, quant: options.quant } : t))
+    const outputs = types.map((type, i): Value => {
+      const name = this.unique(options.names?.[i] ?? (i === 0 ? from || op.name : `${from || op.name}:${i}`))
+      return { name, type, storage: 'temp', index: options.indices?.[i] }
+    })
+    const node: Node<A> = { op, attrs, inputs, outputs, from: from || outputs[0]?.name || op.name }
+    op.check(node)
+    this.nodes.push(node as Node)
+    return outputs
+  }
+
+  /** `add` for a node with one output. */
+  one<A extends Attrs>(op: Op<A>, inputs: readonly (Value | undefined)[], attrs: A, options?: NodeOptions): Value {
+    return this.add(op, inputs, attrs, options)[0]
+  }
+
+  graph(outputs: readonly Value[]): Graph {
+    return { name: this.name, inputs: [...this.inputs], nodes: [...this.nodes], outputs: [...outputs] }
+  }
+}
+
+/** `conv2d "block_3/expand"`: how errors name a layer. */
+export function layer(node: Node): string {
+  return `${node.op.name} "${node.from}"`
+}

@@ -1,0 +1,106 @@
+// What the compiler asks about one operator. Passes ask; they never test which operator a node has.
+
+import type { Data, Kernel } from '../loops/ir.ts'
+import type { Builder } from './build.ts'
+import type { Node, TensorType, Value } from './graph.ts'
+
+export type AttrValue =
+  | number
+  | string
+  | boolean
+  | undefined
+  | readonly AttrValue[]
+  | { readonly [key: string]: AttrValue }
+/** Plain data, so that graphs can be saved, printed and compared. Declare an operator's attributes with `type`, not `interface`. */
+export type Attrs = { readonly [key: string]: AttrValue }
+
+/** What one execution costs: multiply-accumulates, and the bytes of tensors read and written (weights included). */
+export interface Cost {
+  readonly macs: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+}
+
+/** What a kernel's buffer stands for: a value of the graph, data derived from the node's constants, or working space. */
+export type Arg = { readonly value: Value } | { readonly data: Data } | { readonly scratch: true }
+
+/** A kernel and what each of its buffers is bound to: the work of one node. */
+export interface Call {
+  readonly kernel: Kernel
+  readonly args: readonly Arg[]
+}
+
+/**
+ * What a node does, in words that a neighbour may know how to take over: the vocabulary of the `fuse` pass.
+ * `pad` widens its input by constant elements (`value` as stored); `clamp` limits real values and keeps the type;
+ * `bias` adds `bias` along the last axis; `quantize` and `dequantize` change between f32 and a quantised type;
+ * `copy` gives its input's bytes another shape.
+ */
+export type Effect =
+  | { readonly does: 'pad'; readonly low: readonly number[]; readonly high: readonly number[]; readonly value: number }
+  | { readonly does: 'clamp'; readonly min: number; readonly max: number }
+  | { readonly does: 'bias'; readonly bias: Value }
+  | { readonly does: 'quantize' }
+  | { readonly does: 'dequantize' }
+  | { readonly does: 'copy' }
+
+/** Values of a .tflite options table by field name: what the file says, or the schema's default. */
+export type OptionValue = number | boolean | string | readonly number[] | undefined
+/** One field of an options table: its slot in the flatbuffer table, its type, and the schema's default. */
+export interface OptionField {
+  readonly slot: number
+  readonly type: 'i8' | 'u8' | 'i32' | 'u32' | 'i64' | 'f32' | 'bool' | 'string' | 'i32[]' | 'f32[]'
+  readonly default?: number | boolean
+}
+
+/** One operator of a .tflite file, as the importer found it or as the exporter is to write it. */
+export interface TfliteNode {
+  readonly inputs: readonly (Value | undefined)[]
+  readonly outputs: readonly TensorType[]
+  readonly options: Readonly<Record<string, OptionValue>>
+}
+
+/** How one builtin operator of the TFLite schema is read and written. */
+export interface TfliteSpelling<A extends Attrs = Attrs> {
+  /** Name and number in the schema's BuiltinOperator enum. */
+  readonly name: string
+  readonly code: number
+  /** Number in the schema's BuiltinOptions union, and the table's fields. */
+  readonly options?: { readonly id: number; readonly fields: Readonly<Record<string, OptionField>> }
+  /** Appends the nodes that mean this operator and returns its outputs. Throws ModelError for what is not supported. */
+  read(build: Builder, node: TfliteNode): readonly Value[]
+  /** The operator as a file would hold it; undefined where this spelling cannot express the node. */
+  write?(node: Node<A>): TfliteNode | undefined
+}
+
+export interface Op<A extends Attrs = Attrs> {
+  readonly name: string
+  /** How each file format writes this operator; an operator may have several spellings, or none. */
+  readonly spelled: { readonly tflite?: readonly TfliteSpelling<A>[] }
+  /** Shapes, types and quantisation agree; otherwise throws ModelError that names the layer and both values. */
+  check(node: Node<A>): void
+  /** Output types from input types, without output quantisation where the operator cannot know it. */
+  infer(inputs: readonly (TensorType | undefined)[], attrs: A): TensorType[]
+  /** The meaning, in plain loops: the oracle for every kernel. Inputs in the order of the node's; outputs freshly allocated. */
+  eval(node: Node<A>, inputs: readonly (Data | undefined)[]): Data[]
+  /** The same work in the loop language. Schedules make it fast, never different. */
+  lower(node: Node<A>): Call
+  cost(node: Node<A>): Cost
+  /** The inputs whose buffer output 0 may overwrite, best first: each element is read before it is written. */
+  inPlace?(node: Node<A>): readonly number[]
+  /** What this node does, if a neighbour may take it over. */
+  effect?(node: Node<A>): Effect | undefined
+  /**
+   * This node with `effect` of a neighbour taken over: `other` feeds input `input` (side `before`) or reads output 0
+   * (side `after`). A node: replaces both. A value: both are gone and their result is that value. The outputs' bits stay the same.
+   */
+  absorb?(
+    node: Node<A>,
+    effect: Effect,
+    other: Node,
+    side: 'before' | 'after',
+    input: number,
+  ): Node<A> | Value | undefined
+  /** Writes to input 0, which is state or a param: later readers see the new content. */
+  readonly writesState?: boolean
+}

@@ -1,0 +1,71 @@
+// The invariants of a graph: every value is defined once and before it is read, constants hold their data, every
+// operator accepts its node, and no buffer is taken over while something still needs it.
+
+import { ModelError } from '../errors.ts'
+import { count, elemOfData } from '../loops/ir.ts'
+import { layer } from './build.ts'
+import { bytesOf, elemOf, type Graph, inputsOf, type Value } from './graph.ts'
+
+/** Returns the graph, or throws ModelError that names the layer and what is wrong. */
+export function verify(graph: Graph): Graph {
+  const names = new Map<string, Value>()
+  const defined = new Set<Value>()
+  const gone = new Map<Value, string>()
+
+  const define = (v: Value, where: string) => {
+    if (defined.has(v)) throw new ModelError(where, `value "${v.name}" is defined twice`)
+    const other = names.get(v.name)
+    if (other && other !== v) throw new ModelError(where, `two values are named "${v.name}"`)
+    if (v.type.shape.some((d) => !Number.isInteger(d) || d < 0))
+      throw new ModelError(where, `value "${v.name}" has shape [${v.type.shape}]; dimensions must be whole numbers`)
+    names.set(v.name, v)
+    defined.add(v)
+  }
+
+  for (const v of graph.inputs) define(v, `input "${v.name}"`)
+
+  const last = new Map<Value, number>()
+  graph.nodes.forEach((node, i) => {
+    for (const v of inputsOf(node)) last.set(v, i)
+  })
+  for (const v of graph.outputs) last.set(v, graph.nodes.length)
+
+  graph.nodes.forEach((node, i) => {
+    const where = layer(node)
+    for (const v of inputsOf(node)) {
+      if (gone.has(v)) throw new ModelError(where, `reads "${v.name}", whose buffer ${gone.get(v)} took over`)
+      if (defined.has(v)) continue
+      if (v.storage === 'temp') throw new ModelError(where, `reads "${v.name}" before it is computed`)
+      if (!v.data) throw new ModelError(where, `${v.storage} "${v.name}" has no data`)
+      const elem = elemOf(v.type.dtype)
+      if (elem && (elemOfData(v.data) !== elem || v.data.length !== count(v.type.shape)))
+        throw new ModelError(
+          where,
+          `${v.storage} "${v.name}" is ${v.type.dtype}[${v.type.shape}], its data ${elemOfData(v.data)} with ${v.data.length} elements`,
+        )
+      define(v, where)
+    }
+    node.op.check(node)
+    if (node.op.writesState) {
+      const target = node.inputs[0]
+      if (!target || (target.storage !== 'state' && target.storage !== 'param'))
+        throw new ModelError(where, `writes "${target?.name}", which is ${target?.storage}, not state`)
+    }
+    if (node.inPlace !== undefined) {
+      const v = node.inputs[node.inPlace]
+      if (!v || v.storage !== 'temp' || last.get(v) !== i)
+        throw new ModelError(where, `takes over the buffer of "${v?.name}", which is still needed`)
+      if (bytesOf(node.outputs[0].type) > bytesOf(v.type))
+        throw new ModelError(
+          where,
+          `needs ${bytesOf(node.outputs[0].type)} bytes in place of "${v.name}", which has ${bytesOf(v.type)}`,
+        )
+      gone.set(v, where)
+    }
+    for (const v of node.outputs) define(v, where)
+  })
+
+  for (const v of graph.outputs)
+    if (!defined.has(v) && v.storage === 'temp') throw new ModelError(`output "${v.name}"`, 'is never computed')
+  return graph
+}

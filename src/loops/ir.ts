@@ -1,0 +1,155 @@
+// The loop language: what one kernel does. Blocks, loops of constant extent, registers, loads and stores on buffers of
+// constant shape. Everything static is a number; everything that two layers of one shape may differ in (addresses,
+// weights, multipliers, zero points) is a buffer. `interpret` gives the meaning, the printers in `emit/` the spelling.
+
+/** What a buffer stores. */
+export type Elem = 'i8' | 'u8' | 'i16' | 'i32' | 'i64' | 'f32'
+/** What a register holds. A scalar load of i8, u8 or i16 widens to i32; i16 registers exist only with 8 lanes. */
+export type Num = 'i16' | 'i32' | 'i64' | 'f32'
+/** A register type: one number, or as many lanes as fill 128 bits (i16x8, i32x4, f32x4, i64x2). */
+export interface Type {
+  readonly num: Num
+  readonly lanes: number
+}
+
+export const I32: Type = { num: 'i32', lanes: 1 }
+export const I64: Type = { num: 'i64', lanes: 1 }
+export const F32: Type = { num: 'f32', lanes: 1 }
+export const I16X8: Type = { num: 'i16', lanes: 8 }
+export const I32X4: Type = { num: 'i32', lanes: 4 }
+export const F32X4: Type = { num: 'f32', lanes: 4 }
+
+export type Data = Int8Array | Uint8Array | Int16Array | Int32Array | BigInt64Array | Float32Array
+
+/** A buffer: `at` indices of loads and stores have one entry per dimension of `shape`. */
+export interface Buf {
+  readonly name: string
+  readonly elem: Elem
+  readonly shape: readonly number[]
+  readonly access: 'read' | 'write' | 'scratch'
+}
+
+/**
+ * Operations on registers. All arguments of one operation have the same type unless the table says otherwise.
+ *
+ * add sub mul neg      i32 and i64: must not overflow (the interpreter throws), so C may use its own operators
+ * wadd wsub wmul       i32, wrapping
+ * div                  f32; i32 truncates toward zero, divisor not 0
+ * rem                  i32, sign of the dividend
+ * min max              i32; f32 as `b < a ? b : a` and `a < b ? b : a` (a where unordered)
+ * and or xor shl shr ushr   i32 and i64; shift counts are taken modulo the width
+ * eq ne lt le gt ge    give i32 0 or 1
+ * select               (condition i32, a, b): both sides are evaluated, so neither may load out of bounds
+ * clz                  i32: leading zeros, 32 for 0
+ * toF32 toI32          i32 -> f32 rounded to nearest; f32 -> i32 truncated, saturating, 0 for NaN
+ * extend wrap          i32 -> i64, i64 -> i32 (low bits)
+ * bits fromBits        f32 <-> i32, same bits
+ * srdhm                i32: saturating rounding doubling high multiply, (a*b + 2^30) >> 31 (gemmlowp)
+ * rdivpot              i32: rounding divide by 2^b, half away from zero (gemmlowp)
+ * requant              (x, multiplier Q31, shift): rdivpot(srdhm(x << max(shift,0), multiplier), max(-shift,0)) (TFLite)
+ * splat                scalar -> every lane
+ * sum                  i32x4 -> i32, wrapping; the order does not matter for integers
+ * dot                  (i16x8, i16x8) -> i32x4: lane i is a[2i]*b[2i] + a[2i+1]*b[2i+1], wrapping
+ */
+export type OpName =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'neg'
+  | 'wadd'
+  | 'wsub'
+  | 'wmul'
+  | 'div'
+  | 'rem'
+  | 'min'
+  | 'max'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'shl'
+  | 'shr'
+  | 'ushr'
+  | 'eq'
+  | 'ne'
+  | 'lt'
+  | 'le'
+  | 'gt'
+  | 'ge'
+  | 'select'
+  | 'clz'
+  | 'toF32'
+  | 'toI32'
+  | 'extend'
+  | 'wrap'
+  | 'bits'
+  | 'fromBits'
+  | 'srdhm'
+  | 'rdivpot'
+  | 'requant'
+  | 'splat'
+  | 'sum'
+  | 'dot'
+
+export type Expr =
+  | { readonly k: 'const'; readonly type: Type; readonly value: number }
+  | { readonly k: 'var'; readonly type: Type; readonly name: string }
+  /** `type.lanes` consecutive elements along the last dimension, widened to the register type. */
+  | { readonly k: 'load'; readonly type: Type; readonly buf: string; readonly at: readonly Expr[] }
+  | { readonly k: 'op'; readonly type: Type; readonly op: OpName; readonly args: readonly Expr[] }
+
+export type Stmt =
+  | { readonly s: 'block'; readonly body: readonly Stmt[] }
+  /** `v` runs from 0 to extent - 1 as i32. `parallel`: iterations are independent and may run in any order. */
+  | { readonly s: 'for'; readonly v: string; readonly extent: number; readonly parallel?: boolean; readonly body: Stmt }
+  /** Declares a register, visible to the end of the enclosing block; names are unique within a kernel. */
+  | { readonly s: 'let'; readonly name: string; readonly value: Expr }
+  | { readonly s: 'set'; readonly name: string; readonly value: Expr }
+  /** Stores `value.type.lanes` consecutive elements; narrowing keeps the low bits, so clamp before. */
+  | { readonly s: 'store'; readonly buf: string; readonly at: readonly Expr[]; readonly value: Expr }
+  | { readonly s: 'if'; readonly cond: Expr; readonly body: Stmt; readonly else?: Stmt }
+
+/** One kernel. `bufs` are its parameters, in order. Two layers whose kernels print the same share one. */
+export interface Kernel {
+  readonly name: string
+  readonly bufs: readonly Buf[]
+  readonly body: Stmt
+}
+
+export function elemBytes(elem: Elem): number {
+  return { i8: 1, u8: 1, i16: 2, i32: 4, i64: 8, f32: 4 }[elem]
+}
+
+export function count(shape: readonly number[]): number {
+  return shape.reduce((n, d) => n * d, 1)
+}
+
+export function newData(elem: Elem, n: number): Data {
+  switch (elem) {
+    case 'i8':
+      return new Int8Array(n)
+    case 'u8':
+      return new Uint8Array(n)
+    case 'i16':
+      return new Int16Array(n)
+    case 'i32':
+      return new Int32Array(n)
+    case 'i64':
+      return new BigInt64Array(n)
+    case 'f32':
+      return new Float32Array(n)
+  }
+}
+
+export function elemOfData(data: Data): Elem {
+  if (data instanceof Int8Array) return 'i8'
+  if (data instanceof Uint8Array) return 'u8'
+  if (data instanceof Int16Array) return 'i16'
+  if (data instanceof Int32Array) return 'i32'
+  if (data instanceof BigInt64Array) return 'i64'
+  return 'f32'
+}
+
+/** The register type of one element. */
+export function registerOf(elem: Elem): Type {
+  return elem === 'f32' ? F32 : elem === 'i64' ? I64 : I32
+}

@@ -1,0 +1,72 @@
+// A plan: everything that is decided before a byte of code is printed. Which loops run, in which order, and where each
+// buffer lives. Every printer and every report reads this and decides nothing of its own.
+
+import type { Graph, Node, Value } from '../ir/graph.ts'
+import type { Call } from '../ir/op.ts'
+import type { Elem } from '../loops/ir.ts'
+import type { Target } from '../targets/target.ts'
+
+/** A byte range. `arena` is RAM (state first, then what lives for a part of the run), `weights` is the weight segment. */
+export interface Place {
+  readonly segment: 'arena' | 'weights'
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** One kernel call of the program: `places` has an entry for each of the kernel's buffers, in order. */
+export interface Step {
+  readonly node: Node
+  readonly call: Call
+  /** Which of the target's recipes shaped the loops. */
+  readonly recipe: string
+  readonly places: readonly Place[]
+}
+
+/** One array of the weight segment. */
+export interface WeightEntry {
+  /** The value's name, or the layer's and the buffer's for derived data. */
+  readonly name: string
+  readonly elem: Elem
+  readonly length: number
+  readonly offset: number
+}
+
+/** All constants of a program as one block of bytes that can be replaced without recompiling. */
+export interface WeightSegment {
+  readonly bytes: Uint8Array
+  readonly entries: readonly WeightEntry[]
+  /** Hash of names, types and offsets: two segments are interchangeable if and only if their layouts are equal. Eight hex digits. */
+  readonly layoutId: string
+  /** Hash of the bytes. Eight hex digits. */
+  readonly hash: string
+}
+
+export interface LayerReport {
+  readonly name: string
+  readonly op: string
+  readonly recipe: string
+  readonly macs: number
+  readonly weightBytes: number
+  readonly outputBytes: number
+  /** Sum of the live buffers' bytes while this layer runs, its scratch included. */
+  readonly liveBytes: number
+}
+
+export interface Plan {
+  readonly graph: Graph
+  readonly target: Target
+  /** In execution order. A node whose work vanishes (a reshape in place) has no step. */
+  readonly steps: readonly Step[]
+  /** Where each value lives: inputs, outputs, intermediate tensors, state, and constants that steps read. */
+  readonly places: ReadonlyMap<Value, Place>
+  /** State values, in the order of their places, and where their initial bytes stand in the weight segment. */
+  readonly state: readonly { readonly value: Value; readonly place: Place; readonly initial: Place }[]
+  /** Bytes of RAM for tensors and scratch, alignment and fragmentation included. */
+  readonly arenaBytes: number
+  /** The largest sum of live bytes at any step: no placement needs less. */
+  readonly lowerBoundBytes: number
+  readonly weights: WeightSegment
+  readonly weightBytes: number
+  readonly macs: number
+  readonly layers: readonly LayerReport[]
+}
