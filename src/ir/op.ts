@@ -1,7 +1,7 @@
 // What the compiler asks about one operator. Passes ask; they never test which operator a node has.
 
 import type { Data, Kernel } from '../loops/ir.ts'
-import type { Builder } from './build.ts'
+import type { Builder, NodeOptions } from './build.ts'
 import type { Node, TensorType, Value } from './graph.ts'
 
 export type AttrValue =
@@ -53,12 +53,16 @@ export interface OptionField {
   readonly default?: number | boolean
 }
 
-/** One operator of a .tflite file, as the importer found it or as the exporter is to write it. */
+/** One operator of a .tflite file as the importer found it: a one-node reading hands `result` on to `Builder.add`. */
 export interface TfliteNode {
   readonly inputs: readonly (Value | undefined)[]
-  readonly outputs: readonly TensorType[]
   readonly options: Readonly<Record<string, OptionValue>>
+  /** Types, names and tensor numbers of the outputs, and the layer's name. */
+  readonly result: NodeOptions & { readonly types: readonly TensorType[] }
 }
+
+/** One operator as the exporter is to write it; its outputs are the node's. */
+export type TfliteRecord = Pick<TfliteNode, 'inputs' | 'options'>
 
 /** How one builtin operator of the TFLite schema is read and written. */
 export interface TfliteSpelling<A extends Attrs = Attrs> {
@@ -70,7 +74,7 @@ export interface TfliteSpelling<A extends Attrs = Attrs> {
   /** Appends the nodes that mean this operator and returns its outputs. Throws ModelError for what is not supported. */
   read(build: Builder, node: TfliteNode): readonly Value[]
   /** The operator as a file would hold it; undefined where this spelling cannot express the node. */
-  write?(node: Node<A>): TfliteNode | undefined
+  write?(node: Node<A>): TfliteRecord | undefined
 }
 
 export interface Op<A extends Attrs = Attrs> {

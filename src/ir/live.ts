@@ -1,0 +1,91 @@
+// When each value occupies memory, for a graph in its order: which buffers there are (a value that takes over another's
+// buffer shares it), from which step to which they live, and how many bytes that makes at the fullest step.
+
+import { bytesOf, type Graph, inputsOf, type Node, type Value } from './graph.ts'
+
+/** One buffer of the moving part of memory. Step -1 is before the first node, step `nodes.length` after the last. */
+export interface Lifetime {
+  /** The values that use it one after the other: each but the first takes over in place. */
+  readonly values: readonly Value[]
+  readonly bytes: number
+  readonly first: number
+  /** Inclusive. */
+  readonly last: number
+  /** From step `first` on only `bytes` of it are in use: the value that took over is smaller. Rising steps, falling bytes. */
+  readonly shrinks: readonly { readonly first: number; readonly bytes: number }[]
+}
+
+export interface Peak {
+  readonly bytes: number
+  /** The step at which they are live, and its node; no node before the first and after the last. */
+  readonly step: number
+  readonly node: Node | undefined
+}
+
+/** Buffers of graph inputs and intermediate values, by their first step. Constants and state do not move and are not among them. */
+export function lifetimes(graph: Graph): Lifetime[] {
+  const end = graph.nodes.length
+  const first = new Map<Value, number>()
+  const last = new Map<Value, number>()
+  for (const v of graph.inputs) first.set(v, -1)
+  graph.nodes.forEach((node, i) => {
+    for (const v of inputsOf(node)) last.set(v, i)
+    for (const v of node.outputs) first.set(v, i)
+  })
+  for (const v of graph.outputs) last.set(v, end)
+
+  const chainOf = new Map<Value, Value[]>()
+  for (const v of first.keys()) chainOf.set(v, [v])
+  for (const node of graph.nodes) {
+    const v = node.inPlace === undefined ? undefined : node.inputs[node.inPlace]
+    const chain = v && chainOf.get(v)
+    if (!chain) continue
+    chain.push(node.outputs[0])
+    chainOf.set(node.outputs[0], chain)
+  }
+
+  return [...new Set(chainOf.values())].map((values): Lifetime => {
+    const shrinks: { first: number; bytes: number }[] = []
+    const bytes = bytesOf(values[0].type)
+    let now = bytes
+    for (const v of values.slice(1)) {
+      const next = bytesOf(v.type)
+      if (next < now) shrinks.push({ first: first.get(v)! + 1, bytes: (now = next) })
+    }
+    const tail = values[values.length - 1]
+    const from = first.get(values[0])!
+    return { values, bytes, first: from, last: Math.max(last.get(tail) ?? -1, first.get(tail)!), shrinks }
+  })
+}
+
+/** Live bytes at each step, step -1 first. `sizeOf` may round sizes up; `scratchBytes` is working space that lives during its node. */
+export function liveBytes(
+  graph: Graph,
+  scratchBytes: (node: Node) => number = () => 0,
+  sizeOf: (bytes: number) => number = (bytes) => bytes,
+): number[] {
+  const change = new Array<number>(graph.nodes.length + 3).fill(0)
+  for (const t of lifetimes(graph)) {
+    let now = sizeOf(t.bytes)
+    change[t.first + 1] += now
+    for (const s of t.shrinks)
+      if (s.first <= t.last) {
+        change[s.first + 1] += sizeOf(s.bytes) - now
+        now = sizeOf(s.bytes)
+      }
+    change[t.last + 2] -= now
+  }
+  let live = 0
+  return change.slice(0, -1).map((d, k) => {
+    live += d
+    const node = graph.nodes[k - 1]
+    return live + (node ? sizeOf(scratchBytes(node)) : 0)
+  })
+}
+
+/** The fullest step: no placement of this graph in this order needs less. The first one where several are equal. */
+export function peak(graph: Graph, scratchBytes?: (node: Node) => number): Peak {
+  const live = liveBytes(graph, scratchBytes)
+  const k = live.reduce((best, bytes, i) => (bytes > live[best] ? i : best), 0)
+  return { bytes: live[k], step: k - 1, node: graph.nodes[k - 1] }
+}

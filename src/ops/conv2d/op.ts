@@ -1,0 +1,134 @@
+// Convolution over NHWC images: x[N, H, W, C] * w[O, KH, KW, C / groups] + b[O] -> y[N, OH, OW, O]. f32, and int8 with
+// per-tensor or per-channel weights (TensorFlow Lite's int8 specification). Groups as in PyTorch and ONNX.
+
+import { ModelError } from '../../errors.ts'
+import { layer } from '../../ir/build.ts'
+import type { TensorType, Value } from '../../ir/graph.ts'
+import type { Op } from '../../ir/op.ts'
+import { count, elemOfData, newData } from '../../loops/ir.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalOutput, numbers } from '../accumulate.ts'
+import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
+import { clampOfTflite, clampToTflite } from '../quant.ts'
+import { absorbPad, eachTap, padOfTflite, padToTflite, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import { lower } from './lower.ts'
+
+export type Conv2d = Accumulating & Window & { readonly groups: number }
+
+function infer(inputs: readonly (TensorType | undefined)[], a: Conv2d): TensorType[] {
+  const [x, w] = [inputs[0]!.shape, inputs[1]!.shape]
+  const [oh, ow] = windowOutput(x.slice(1, 3), w.slice(1, 3), a)
+  return [{ dtype: inputs[0]!.dtype, shape: [x[0], oh, ow, w[0]] }]
+}
+
+export const conv2d: Op<Conv2d> = {
+  name: 'conv2d',
+
+  spelled: {
+    tflite: [
+      {
+        name: 'CONV_2D',
+        code: 3,
+        options: {
+          id: 1,
+          fields: {
+            ...WINDOW_FIELDS,
+            fused_activation_function: { slot: 3, type: 'i8', default: 0 },
+            dilation_w_factor: { slot: 4, type: 'i32', default: 1 },
+            dilation_h_factor: { slot: 5, type: 'i32', default: 1 },
+          },
+        },
+        read(build, { inputs, options: o, result }) {
+          const where = `conv2d "${result.from}"`
+          const [x, w, b] = inputs
+          if (x?.type.shape.length !== 4 || w?.type.shape.length !== 4)
+            throw new ModelError(
+              where,
+              `input is [${x?.type.shape}] and weight [${w?.type.shape}], both need 4 dimensions`,
+            )
+          const stride = [o.stride_h as number, o.stride_w as number]
+          const dilation = [o.dilation_h_factor as number, o.dilation_w_factor as number]
+          const pad = padOfTflite(o.padding, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3), stride, dilation)
+          const groups = x.type.shape[3] / w.type.shape[3]
+          const clamp = clampOfTflite(o.fused_activation_function, where)
+          return build.add(conv2d, [x, w, b], { stride, dilation, pad, groups, clamp }, result)
+        },
+        write({ inputs, attrs: a }) {
+          const [x, w] = inputs as [Value, Value]
+          const padding = padToTflite(a, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3))
+          const activation = clampToTflite(a.clamp)
+          if (padding === undefined || activation === undefined) return undefined
+          return {
+            inputs,
+            options: {
+              padding,
+              stride_w: a.stride[1],
+              stride_h: a.stride[0],
+              fused_activation_function: activation,
+              dilation_w_factor: a.dilation[1],
+              dilation_h_factor: a.dilation[0],
+            },
+          }
+        },
+      },
+    ],
+  },
+
+  infer,
+
+  check(node) {
+    const where = layer(node)
+    expectInputs(node, 2, 3)
+    const [x, w] = node.inputs.map((v) => v?.type.shape)
+    if (x?.length !== 4 || w?.length !== 4)
+      throw new ModelError(where, `input is [${x}] and weight [${w}], both need 4 dimensions`)
+    const { groups, stride, dilation } = node.attrs
+    if (!Number.isInteger(groups) || groups < 1 || w[0] % groups !== 0 || w[3] * groups !== x[3])
+      throw new ModelError(where, `weight expects ${w[3]} input channels in ${groups} groups, input has ${x[3]}`)
+    if ([...stride, ...dilation].some((s) => !Number.isInteger(s) || s < 1))
+      throw new ModelError(where, `stride [${stride}] and dilation [${dilation}] must be at least 1`)
+    checkAccumulation(node, w[0], 0)
+    expectOutputs(
+      node,
+      infer(
+        node.inputs.map((v) => v?.type),
+        node.attrs,
+      ),
+    )
+  },
+
+  eval(node, [x, w, b]) {
+    const [X, W, B] = [numbers(x), numbers(w), b && numbers(b)]
+    const { groups } = node.attrs
+    const [xs, ws] = (node.inputs as Value[]).map((v) => v.type.shape)
+    const [N, H, IW, C] = xs
+    const [O, KH, KW, CG] = ws
+    const [, OH, OW] = node.outputs[0].type.shape
+    const zx = node.inputs[0]!.type.quant?.zero[0] ?? 0
+    const float = elemOfData(X) === 'f32'
+    const finish = evalOutput(node, O, 'f64')
+    const Y = numbers(newData(outputElem(node), N * OH * OW * O))
+    for (let n = 0, i = 0; n < N; n++)
+      for (let oh = 0; oh < OH; oh++)
+        for (let ow = 0; ow < OW; ow++)
+          for (let o = 0; o < O; o++, i++) {
+            const c0 = Math.floor(o / (O / groups)) * CG
+            let acc = float ? 0 : (B?.[o] ?? 0)
+            eachTap(node.attrs, [H, IW], [KH, KW], oh, ow, (ih, iw, kh, kw) => {
+              let p = ((n * H + ih) * IW + iw) * C + c0
+              let q = ((o * KH + kh) * KW + kw) * CG
+              if (float) for (let c = 0; c < CG; c++) acc = Math.fround(acc + Math.fround(X[p++] * W[q++]))
+              else for (let c = 0; c < CG; c++) acc = (acc + (X[p++] - zx) * W[q++]) | 0
+            })
+            if (float && B) acc = Math.fround(acc + B[o])
+            Y[i] = finish(acc, o)
+          }
+    return [Y]
+  },
+
+  lower,
+
+  cost: (node) => costOf(node, count(node.outputs[0].type.shape) * count(node.inputs[1]!.type.shape.slice(1))),
+
+  absorb: (node, effect, other, side, input) =>
+    absorbPad(node, effect, other, side, input) ?? absorbEpilogue(node, effect, other, side),
+}
