@@ -2,6 +2,7 @@
 // shapes them for the machine. A recipe looks at loops, never at which operator they came from.
 
 import type { Call } from '../ir/op.ts'
+import { simplify } from '../loops/simplify.ts'
 
 /** A way to make loops fast on a machine, or undefined where the loops are not of the form it knows. */
 export interface Recipe {
@@ -19,9 +20,10 @@ export interface Target {
 
 /** The loops as the target wants them; the plain loops where no recipe applies. */
 export function schedule(target: Target, call: Call): { readonly call: Call; readonly recipe: string } {
+  const plain = { ...call, kernel: simplify(call.kernel) }
   for (const recipe of target.recipes) {
-    const shaped = recipe.apply(call)
+    const shaped = recipe.apply(plain)
     if (shaped) return { call: shaped, recipe: recipe.name }
   }
-  return { call, recipe: 'plain' }
+  return { call: plain, recipe: 'plain' }
 }

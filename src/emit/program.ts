@@ -1,0 +1,72 @@
+// The whole road from a graph to a program: passes, plan, printer.
+
+import { BudgetError } from '../errors.ts'
+import { type Graph, valuesOf, type Value } from '../ir/graph.ts'
+import { INFERENCE, runPasses } from '../passes/index.ts'
+import { makePlan } from '../plan/make.ts'
+import type { Plan } from '../plan/plan.ts'
+import { targetOf } from '../targets/index.ts'
+import { emitC, identifier } from './c/program.ts'
+import { emitWasm } from './wasm/module.ts'
+
+export interface CompileOptions {
+  /** `wasm`, `c`, `portable`, `cortex-m4`, `cortex-m7` or `cortex-m55`. Default `wasm`. */
+  readonly target?: string
+  /** Names the files and the C functions. Default: the graph's name. */
+  readonly name?: string
+  /** Limits in bytes: RAM for the arena, and flash for the weights. */
+  readonly sram?: number
+  readonly flash?: number
+}
+
+export interface OutputFile {
+  readonly name: string
+  readonly data: Uint8Array | string
+}
+
+/** A compiled model: the plan, what it costs, and the files that are the program. */
+export interface Program {
+  readonly name: string
+  readonly target: string
+  readonly plan: Plan
+  readonly files: readonly OutputFile[]
+  /** The module, where the target is WebAssembly. */
+  readonly wasm?: Uint8Array
+  /** Tensors of the model that the program never holds, because another layer's loops absorbed them. */
+  readonly absorbed: readonly Value[]
+}
+
+/** Compiles a graph. Throws BudgetError where it does not fit `sram` or `flash`, ModelError where the graph is at fault. */
+export function compile(graph: Graph, options: CompileOptions = {}): Program {
+  const target = targetOf(options.target ?? 'wasm')
+  const plan = makePlan(runPasses(graph, INFERENCE), target)
+  checkBudget(plan, options)
+  const name = identifier(options.name ?? graph.name)
+  const kept = new Set(valuesOf(plan.graph).map((v) => v.name))
+  const absorbed = graph.nodes.flatMap((node) => node.outputs).filter((v) => !kept.has(v.name))
+  if (target.emits === 'c') {
+    const files = emitC(plan, name).files.map((f) => ({ name: f.name, data: f.text }))
+    return { name, target: target.name, plan, files, absorbed }
+  }
+  const wasm = emitWasm(plan)
+  return { name, target: target.name, plan, files: [{ name: `${name}.wasm`, data: wasm }], wasm, absorbed }
+}
+
+function checkBudget(plan: Plan, { sram, flash }: CompileOptions): void {
+  if (sram !== undefined && plan.arenaBytes > sram) {
+    const peak = plan.layers.reduce((a, b) => (b.liveBytes > a.liveBytes ? b : a))
+    throw new BudgetError(
+      plan.graph.name,
+      `needs ${plan.arenaBytes} bytes of RAM, limit is ${sram}; peak at ${peak.op} "${peak.name}" (${peak.liveBytes} bytes live)`,
+      plan.lowerBoundBytes > sram
+        ? `no placement of these tensors needs less than ${plan.lowerBoundBytes} bytes; use a smaller input or model`
+        : undefined,
+    )
+  }
+  if (flash !== undefined && plan.weightBytes > flash)
+    throw new BudgetError(
+      plan.graph.name,
+      `weights take ${plan.weightBytes} bytes of flash, limit is ${flash} (code comes on top)`,
+      'quantise the weights or use a narrower model',
+    )
+}

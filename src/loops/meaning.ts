@@ -1,0 +1,112 @@
+// What each operation of the loop language does to numbers, by register type: exact results, before the check that they
+// fit. i32 and f32 values are JavaScript numbers, i64 values are bigints. See ir.ts for the table in words.
+
+import { clz, rdivpot, requant, srdhm, toI32 } from './arith.ts'
+import type { Num, OpName } from './ir.ts'
+
+export type Fn = (a: number, b: number, c: number) => number
+export type LongFn = (a: bigint, b: bigint) => bigint
+
+/** Operations whose exact result must fit the register; a result that is not finite (division by zero) never does. */
+export const CHECKED: ReadonlySet<OpName> = new Set<OpName>(['add', 'sub', 'mul', 'neg', 'div', 'rem'])
+
+const MIN = -(2 ** 31)
+const floatCell = new Float32Array(1)
+const intCell = new Int32Array(floatCell.buffer)
+
+const short: Partial<Record<OpName, Fn>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  neg: (a) => -a,
+}
+
+const compare: Partial<Record<OpName, Fn>> = {
+  eq: (a, b) => (a === b ? 1 : 0),
+  ne: (a, b) => (a !== b ? 1 : 0),
+  lt: (a, b) => (a < b ? 1 : 0),
+  le: (a, b) => (a <= b ? 1 : 0),
+  gt: (a, b) => (a > b ? 1 : 0),
+  ge: (a, b) => (a >= b ? 1 : 0),
+}
+
+const int: Partial<Record<OpName, Fn>> = {
+  ...short,
+  ...compare,
+  wadd: (a, b) => (a + b) | 0,
+  wsub: (a, b) => (a - b) | 0,
+  wmul: (a, b) => Math.imul(a, b),
+  div: (a, b) => Math.trunc(a / b),
+  // C leaves the remainder undefined where the quotient overflows
+  rem: (a, b) => (a === MIN && b === -1 ? Number.NaN : a % b),
+  min: (a, b) => (b < a ? b : a),
+  max: (a, b) => (a < b ? b : a),
+  and: (a, b) => a & b,
+  or: (a, b) => a | b,
+  xor: (a, b) => a ^ b,
+  shl: (a, b) => a << b,
+  shr: (a, b) => a >> b,
+  ushr: (a, b) => (a >>> b) | 0,
+  clz: (a) => clz(a),
+  toF32: (a) => Math.fround(a),
+  fromBits: (a) => {
+    intCell[0] = a
+    return floatCell[0]
+  },
+  srdhm: (a, b) => srdhm(a, b),
+  rdivpot: (a, b) => rdivpot(a, b),
+  requant: (a, b, c) => requant(a, b, c),
+}
+
+const float: Partial<Record<OpName, Fn>> = {
+  ...compare,
+  add: (a, b) => Math.fround(a + b),
+  sub: (a, b) => Math.fround(a - b),
+  mul: (a, b) => Math.fround(a * b),
+  div: (a, b) => Math.fround(a / b),
+  neg: (a) => -a,
+  min: (a, b) => (b < a ? b : a),
+  max: (a, b) => (a < b ? b : a),
+  toI32: (a) => toI32(a),
+  bits: (a) => {
+    floatCell[0] = a
+    return intCell[0]
+  },
+}
+
+const wrap64 = (a: bigint) => BigInt.asIntN(64, a)
+
+const long: Partial<Record<OpName, LongFn>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  neg: (a) => -a,
+  and: (a, b) => a & b,
+  or: (a, b) => a | b,
+  xor: (a, b) => a ^ b,
+  shl: (a, b) => wrap64(a << (b & 63n)),
+  shr: (a, b) => a >> (b & 63n),
+  ushr: (a, b) => wrap64(BigInt.asUintN(64, a) >> (b & 63n)),
+}
+
+const longCompare: Partial<Record<OpName, (a: bigint, b: bigint) => boolean>> = {
+  eq: (a, b) => a === b,
+  ne: (a, b) => a !== b,
+  lt: (a, b) => a < b,
+  le: (a, b) => a <= b,
+  gt: (a, b) => a > b,
+  ge: (a, b) => a >= b,
+}
+
+/** The function of an operation on arguments that hold `num`; undefined where it is not made of numbers. */
+export function numberOp(op: OpName, num: Exclude<Num, 'i64'>): Fn | undefined {
+  return { i16: short, i32: int, f32: float }[num][op]
+}
+
+export function longOp(op: OpName): LongFn | undefined {
+  return long[op]
+}
+
+export function longComparison(op: OpName): ((a: bigint, b: bigint) => boolean) | undefined {
+  return longCompare[op]
+}

@@ -1,0 +1,25 @@
+// The targets by name. `c` is for whatever C99 compiler is at hand; `portable` and the Cortex-M names say which machine
+// the benchmarks build for.
+
+import { InputError } from '../errors.ts'
+import type { Target } from './target.ts'
+
+const c = (name: string): Target => ({ name, emits: 'c', align: 8, recipes: [] })
+
+const TARGETS: readonly Target[] = [
+  { name: 'wasm', emits: 'wasm', align: 16, recipes: [] },
+  c('c'),
+  c('portable'),
+  c('cortex-m4'),
+  c('cortex-m7'),
+  c('cortex-m55'),
+]
+
+export const TARGET_NAMES: readonly string[] = TARGETS.map((t) => t.name)
+
+/** The target of that name, or InputError that lists the names there are. */
+export function targetOf(name: string): Target {
+  const target = TARGETS.find((t) => t.name === name)
+  if (!target) throw new InputError('target', `"${name}" is not known`, `targets are ${TARGET_NAMES.join(', ')}`)
+  return target
+}
