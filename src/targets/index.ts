@@ -2,12 +2,13 @@
 // the benchmarks build for.
 
 import { InputError } from '../errors.ts'
+import { dotProducts, lanes, shareLoads } from './recipes.ts'
 import type { Target } from './target.ts'
 
-const c = (name: string): Target => ({ name, emits: 'c', align: 8, recipes: [] })
+const c = (name: string): Target => ({ name, emits: 'c', align: 8, recipes: [shareLoads(4), shareLoads(2)] })
 
 const TARGETS: readonly Target[] = [
-  { name: 'wasm', emits: 'wasm', align: 16, recipes: [] },
+  { name: 'wasm', emits: 'wasm', align: 16, recipes: [dotProducts(4), lanes] },
   c('c'),
   c('portable'),
   c('cortex-m4'),

@@ -23,7 +23,7 @@ export function schedule(target: Target, call: Call): { readonly call: Call; rea
   const plain = { ...call, kernel: simplify(call.kernel) }
   for (const recipe of target.recipes) {
     const shaped = recipe.apply(plain)
-    if (shaped) return { call: shaped, recipe: recipe.name }
+    if (shaped) return { call: { ...shaped, kernel: simplify(shaped.kernel) }, recipe: recipe.name }
   }
   return { call: plain, recipe: 'plain' }
 }
