@@ -317,7 +317,9 @@ class Compiler {
     return (a, b, c) => {
       const r = f(a, b, c)
       const low = ((r | 0) << bits) >> bits
-      return r === low ? low : this.fault(e, b === 0 && a !== r ? 'divides by zero or overflows' : `overflows ${num}`)
+      return r === low
+        ? low
+        : this.fault(e, b === 0 && (e.op === 'div' || e.op === 'rem') ? 'divides by zero' : `overflows ${num}`)
     }
   }
 

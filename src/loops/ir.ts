@@ -32,7 +32,7 @@ export interface Buf {
 /**
  * Operations on registers. All arguments of one operation have the same type unless the table says otherwise.
  *
- * add sub mul neg      i32 and i64: must not overflow (the interpreter throws), so C may use its own operators
+ * add sub mul neg      i32, i64 and i16x8: must not overflow (the interpreter throws), so C may use its own operators; f32
  * wadd wsub wmul       i32, wrapping
  * div                  f32; i32 truncates toward zero, divisor not 0
  * rem                  i32, sign of the dividend
@@ -47,7 +47,7 @@ export interface Buf {
  * srdhm                i32: saturating rounding doubling high multiply, (a*b + 2^30) >> 31 (gemmlowp)
  * rdivpot              i32: rounding divide by 2^b, half away from zero (gemmlowp)
  * requant              (x, multiplier Q31, shift): rdivpot(srdhm(x << max(shift,0), multiplier), max(-shift,0)) (TFLite)
- * splat                scalar -> every lane
+ * splat                scalar -> every lane; i32 -> i16x8 where the value fits 16 bits (the interpreter throws)
  * sum                  i32x4 -> i32, wrapping; the order does not matter for integers
  * dot                  (i16x8, i16x8) -> i32x4: lane i is a[2i]*b[2i] + a[2i+1]*b[2i+1], wrapping
  */

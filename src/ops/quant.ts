@@ -58,10 +58,12 @@ export function clampRange(type: TensorType, clamp: Clamp): { lo: number; hi: nu
   }
 }
 
-/** Both limits at once: what applying `a`, then `b`, does. */
+/** Both limits at once: what applying `a`, then `b`, does, also where the two have nothing in common. */
 export function bothClamps(a: Clamp, b: Clamp): Clamp {
-  const min = Math.max(a.min ?? Number.NEGATIVE_INFINITY, b.min ?? Number.NEGATIVE_INFINITY)
-  const max = Math.min(a.max ?? Number.POSITIVE_INFINITY, b.max ?? Number.POSITIVE_INFINITY)
+  const lo = b.min ?? Number.NEGATIVE_INFINITY
+  const hi = b.max ?? Number.POSITIVE_INFINITY
+  const min = Math.min(hi, Math.max(lo, a.min ?? Number.NEGATIVE_INFINITY))
+  const max = Math.min(hi, Math.max(lo, a.max ?? Number.POSITIVE_INFINITY))
   return { ...(min > Number.NEGATIVE_INFINITY && { min }), ...(max < Number.POSITIVE_INFINITY && { max }) }
 }
 

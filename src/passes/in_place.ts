@@ -2,6 +2,7 @@
 // it writes it. Graph inputs may be overwritten: every run copies them into the arena.
 
 import { bytesOf, type Graph, inputsOf, type Node, type Pass, type Value } from '../ir/graph.ts'
+import { liveBytes } from '../ir/live.ts'
 
 /** The inputs that output 0 may overwrite if nothing reads them afterwards, best first. `outputs` are the graph's. */
 export function candidates(node: Node, outputs: ReadonlySet<Value>): number[] {
@@ -15,13 +16,32 @@ export function candidates(node: Node, outputs: ReadonlySet<Value>): number[] {
   })
 }
 
-export const inPlace: Pass = (graph: Graph): Graph => {
+/** Takes over wherever it is legal, a buffer of the same size before a larger one. */
+function takeOver(graph: Graph): Graph {
   const outputs = new Set(graph.outputs)
   const last = new Map<Value, Node>()
   for (const node of graph.nodes) for (const v of inputsOf(node)) last.set(v, node)
   const nodes = graph.nodes.map((node): Node => {
-    const chosen = candidates(node, outputs).find((i) => last.get(node.inputs[i]!) === node)
-    return chosen === node.inPlace ? node : { ...node, inPlace: chosen }
+    const legal = candidates(node, outputs).filter((i) => last.get(node.inputs[i]!) === node)
+    return { ...node, inPlace: legal.find((i) => shrinkage(node, i) === 0) ?? legal[0] }
+  })
+  return { ...graph, nodes }
+}
+
+function shrinkage(node: Node, i: number): number {
+  return bytesOf(node.inputs[i]!.type) - bytesOf(node.outputs[0].type)
+}
+
+/** Into a larger buffer only where the peak asks for it: what stays at its start stands in the way of later buffers. */
+export const inPlace: Pass = (graph: Graph): Graph => {
+  const taken = takeOver(graph)
+  const live = liveBytes(taken)
+  const peak = Math.max(...live)
+  const nodes = taken.nodes.map((node, i): Node => {
+    const shrinks = node.inPlace !== undefined && shrinkage(node, node.inPlace) > 0
+    const spare = shrinks && live[i + 1] + bytesOf(node.outputs[0].type) <= peak
+    const chosen = spare ? undefined : node.inPlace
+    return chosen === graph.nodes[i].inPlace ? graph.nodes[i] : { ...node, inPlace: chosen }
   })
   return nodes.every((node, i) => node === graph.nodes[i]) ? graph : { ...graph, nodes }
 }

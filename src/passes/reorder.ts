@@ -4,11 +4,15 @@
 // that runs it later stays as good with it in front. The peak meant is the one after `inPlace`, which comes next.
 
 import { bytesOf, type Graph, inputsOf, type Node, type Pass, type Value } from '../ir/graph.ts'
+import { Xorshift32 } from '../ir/random.ts'
 import { candidates, inPlace } from './in_place.ts'
+
+const BEAM = 32
 
 /** Sets of nodes are bit masks: bit i is the node at place i of the given order. */
 interface Work {
   readonly bit: bigint
+  readonly hash: number
   /** The nodes that must have run. */
   readonly needs: bigint
   readonly successors: readonly number[]
@@ -70,6 +74,7 @@ function problemOf(graph: Graph, scratchBytes: (node: Node) => number): Problem 
     for (const p of set) successors[p].push(i)
   })
 
+  const random = new Xorshift32(1)
   let bound = bytes(new Set(graph.inputs))
   const work = graph.nodes.map((node, i): Work => {
     const inputs = [...new Set(inputsOf(node))].filter((v) => moving.has(v))
@@ -79,11 +84,10 @@ function problemOf(graph: Graph, scratchBytes: (node: Node) => number): Problem 
     bound = Math.max(bound, bytes(inputs) + during - saves)
     return {
       bit: bits[i],
+      hash: random.next(),
       needs: [...before[i]].reduce((mask, p) => mask | bits[p], 0n),
       successors: successors[i],
-      frees: inputs
-        .filter((v) => !outputs.has(v))
-        .map((v) => ({ bytes: bytesOf(v.type), readers: readers.get(v)! })),
+      frees: inputs.filter((v) => !outputs.has(v)).map((v) => ({ bytes: bytesOf(v.type), readers: readers.get(v)! })),
       during,
       stays: bytes(node.outputs.filter(isKept)),
       saves,
@@ -113,49 +117,78 @@ function costOf(w: Work, done: bigint, live: number): Cost {
   return { during: live + w.during - (taken ? w.saves : 0), after }
 }
 
-function peakOf(problem: Problem, order: readonly number[]): number {
+/** Of the given order. */
+function peakOf(problem: Problem): number {
   let [done, live, peak] = [0n, problem.startBytes, problem.bound]
-  for (const i of order) {
-    const cost = costOf(problem.work[i], done, live)
+  for (const w of problem.work) {
+    const cost = costOf(w, done, live)
     peak = Math.max(peak, cost.during)
     live = cost.after
-    done |= problem.work[i].bit
+    done |= w.bit
   }
   return peak
 }
 
-function readyAfter(problem: Problem, ready: readonly number[], done: bigint, i: number): number[] {
-  const next = ready.filter((r) => r !== i)
-  for (const s of problem.work[i].successors) if ((problem.work[s].needs & ~done) === 0n) next.push(s)
-  return next.sort((a, b) => a - b)
-}
-
-function firstReady(problem: Problem): number[] {
-  return problem.work.flatMap((w, i) => (w.needs === 0n ? [i] : []))
-}
-
-/** A list schedule: of the nodes that may run, always the cheapest; the earlier one on ties. */
-function greedy(problem: Problem, compare: (a: Cost, b: Cost) => number): number[] {
-  const order: number[] = []
-  let [done, live, ready] = [0n, problem.startBytes, firstReady(problem)]
-  while (ready.length > 0) {
-    const costs = ready.map((i) => costOf(problem.work[i], done, live))
-    const k = costs.reduce((best, c, j) => (compare(c, costs[best]) < 0 ? j : best), 0)
-    const i = ready[k]
-    live = costs[k].after
-    done |= problem.work[i].bit
-    ready = readyAfter(problem, ready, done, i)
-    order.push(i)
-  }
-  return order
-}
-
+/** A set of executed nodes on the way of one order. */
 interface State {
   readonly done: bigint
+  /** Zobrist hash of `done`: engines hash only the low word of a bigint. */
+  readonly hash: number
   readonly live: number
+  readonly peak: number
   readonly ready: readonly number[]
   readonly ran?: number
   readonly parent?: State
+}
+
+/** One node run from a state; `done` and `hash` as they are then. */
+interface Move {
+  readonly from: State
+  readonly node: number
+  readonly cost: Cost
+  readonly done: bigint
+  readonly hash: number
+}
+
+function start(problem: Problem): State {
+  const ready = problem.work.flatMap((w, i) => (w.needs === 0n ? [i] : []))
+  return { done: 0n, hash: 0, live: problem.startBytes, peak: problem.bound, ready }
+}
+
+/** What may run next, in the given order; only the first node that is safe to run at once, if there is one. */
+function movesFrom(problem: Problem, from: State, limit: number): Move[] {
+  const moves = from.ready.map((node): Move => {
+    const w = problem.work[node]
+    const cost = costOf(w, from.done, from.live)
+    return { from, node, cost, done: from.done | w.bit, hash: from.hash ^ w.hash }
+  })
+  const safe = moves.find(({ cost }) => cost.during <= limit && cost.after <= from.live)
+  return safe ? [safe] : moves
+}
+
+function peakAfter({ from, cost }: Move): number {
+  return Math.max(from.peak, cost.during)
+}
+
+function run(problem: Problem, move: Move): State {
+  const { from, node, done, hash, cost } = move
+  const ready = from.ready.filter((r) => r !== node)
+  for (const s of problem.work[node].successors) if ((problem.work[s].needs & ~done) === 0n) ready.push(s)
+  ready.sort((a, b) => a - b)
+  return { done, hash, live: cost.after, peak: peakAfter(move), ready, ran: node, parent: from }
+}
+
+class NodeSets {
+  private readonly byHash = new Map<number, bigint[]>()
+
+  /** False if it is in the set already. */
+  add({ done, hash }: Move): boolean {
+    const alike = this.byHash.get(hash)
+    if (!alike) this.byHash.set(hash, [done])
+    else if (alike.includes(done)) return false
+    else alike.push(done)
+    return true
+  }
 }
 
 function orderOf(state: State): number[] {
@@ -164,70 +197,72 @@ function orderOf(state: State): number[] {
   return order.reverse()
 }
 
-/** The best order with a peak below `upper`; undefined where there is none, or none was found within `maxStates`. */
-function search(problem: Problem, upper: number, maxStates: number): number[] | undefined {
-  type Move = { readonly from: State; readonly node: number; readonly after: number }
-  const seen = new Set<bigint>()
-  const deferred = new Map<number, Move[]>()
-  let limit = problem.bound
-  const stack: State[] = [{ done: 0n, live: problem.startBytes, ready: firstReady(problem) }]
-
-  const run = ({ from, node, after }: Move) => {
-    const done = from.done | problem.work[node].bit
-    if (seen.has(done)) return
-    seen.add(done)
-    stack.push({ done, live: after, ready: readyAfter(problem, from.ready, done, node), ran: node, parent: from })
+/** A good order soon: keeps the `width` best sets of each size. */
+function beam(problem: Problem, width: number): State {
+  let level = [start(problem)]
+  for (let n = 0; n < problem.work.length; n++) {
+    const known = new NodeSets()
+    level = level
+      .flatMap((s) => movesFrom(problem, s, s.peak))
+      .sort((a, b) => peakAfter(a) - peakAfter(b) || a.cost.after - b.cost.after)
+      .filter((move) => known.add(move))
+      .slice(0, width)
+      .map((move) => run(problem, move))
   }
+  return level[0]
+}
 
-  while (seen.size <= maxStates) {
+/** The best order with a peak below `upper`; undefined where there is none, or none was found within `effort` moves. */
+function search(problem: Problem, upper: number, effort: number): State | undefined {
+  const seen = new NodeSets()
+  const deferred = new Map<number, Move[]>()
+  const stack = [start(problem)]
+  let limit = problem.bound
+  let looked = 0
+
+  const enter = (move: Move) => {
+    if (seen.add(move)) stack.push(run(problem, move))
+  }
+  while (looked < effort) {
     const state = stack.pop()
     if (!state) {
       if (deferred.size === 0) return undefined
       limit = [...deferred.keys()].reduce((least, c) => Math.min(least, c))
-      const moves = deferred.get(limit)!
+      const affordable = deferred.get(limit)!
       deferred.delete(limit)
-      for (const move of moves.reverse()) run(move)
+      for (const move of affordable.reverse()) enter(move)
       continue
     }
-    if (state.done === problem.all) return orderOf(state)
-    const costs = state.ready.map((i) => costOf(problem.work[i], state.done, state.live))
-    const safe = costs.findIndex((c) => c.during <= limit && c.after <= state.live)
-    if (safe >= 0) {
-      run({ from: state, node: state.ready[safe], after: costs[safe].after })
-      continue
-    }
-    for (let k = costs.length - 1; k >= 0; k--) {
-      const { during, after } = costs[k]
-      const move = { from: state, node: state.ready[k], after }
-      if (during <= limit) run(move)
-      else if (during < upper) {
-        const later = deferred.get(during)
+    if (state.done === problem.all) return state
+    const moves = movesFrom(problem, state, limit)
+    looked += state.ready.length
+    for (const move of moves.reverse()) {
+      if (move.cost.during <= limit) enter(move)
+      else if (move.cost.during < upper) {
+        const later = deferred.get(move.cost.during)
         if (later) later.push(move)
-        else deferred.set(during, [move])
+        else deferred.set(move.cost.during, [move])
       }
     }
   }
   return undefined
 }
 
-/** `reorder` for nodes that also need working space while they run. `maxStates` bounds the exact search. */
-export function reorderWith(scratchBytes: (node: Node) => number, maxStates = 50_000): Pass {
+/** `reorder` for nodes that also need working space while they run. `effort` bounds the exact search, in moves looked at. */
+export function reorderWith(scratchBytes: (node: Node) => number, effort = 100_000): Pass {
   return (graph: Graph): Graph => {
     const problem = problemOf(graph, scratchBytes)
-    const given = graph.nodes.map((_, i) => i)
-    const givenPeak = peakOf(problem, given)
-    let [best, bestPeak] = [given, givenPeak]
-    const byAfter = (a: Cost, b: Cost) => a.after - b.after || a.during - b.during
-    const byDuring = (a: Cost, b: Cost) => a.during - b.during || a.after - b.after
-    for (const compare of [byAfter, byDuring]) {
-      if (bestPeak === problem.bound) break
-      const order = greedy(problem, compare)
-      const peak = peakOf(problem, order)
-      if (peak < bestPeak) [best, bestPeak] = [order, peak]
-    }
-    if (bestPeak > problem.bound) best = search(problem, bestPeak, maxStates) ?? best
-    if (best === given) return graph
-    const nodes = best.map((i): Node => ({ ...graph.nodes[i], inPlace: undefined }))
+    const givenPeak = peakOf(problem)
+    if (givenPeak === problem.bound) return graph
+    const near = beam(problem, BEAM)
+    const upper = Math.min(givenPeak, near.peak)
+    const exact = upper > problem.bound ? search(problem, upper, effort) : undefined
+    const best = exact ?? near
+    if (best.peak >= givenPeak) return graph
+    const nodes = orderOf(best).map((i): Node => {
+      const node = graph.nodes[i]
+      return node.inPlace === undefined ? node : { ...node, inPlace: undefined }
+    })
     const reordered = { ...graph, nodes }
     return graph.nodes.some((node) => node.inPlace !== undefined) ? inPlace(reordered) : reordered
   }

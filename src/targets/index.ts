@@ -8,7 +8,7 @@ import type { Target } from './target.ts'
 const c = (name: string): Target => ({ name, emits: 'c', align: 8, recipes: [shareLoads(4), shareLoads(2)] })
 
 const TARGETS: readonly Target[] = [
-  { name: 'wasm', emits: 'wasm', align: 16, recipes: [dotProducts(4), lanes] },
+  { name: 'wasm', emits: 'wasm', align: 16, recipes: [dotProducts(2, 4), lanes] },
   c('c'),
   c('portable'),
   c('cortex-m4'),

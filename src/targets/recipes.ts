@@ -3,6 +3,8 @@
 
 import type { Arg, Call } from '../ir/op.ts'
 import { coefficient } from '../loops/affine.ts'
+import { shareCommon } from '../loops/common.ts'
+import { distribute, guarded } from '../loops/distribute.ts'
 import type { Expr, Kernel } from '../loops/ir.ts'
 import { reduceLanes, vectorize } from '../loops/lanes.ts'
 import { pack } from '../loops/layout.ts'
@@ -61,22 +63,44 @@ export function shareLoads(factor: number): Recipe {
     name: `${factor} outputs at once`,
     apply(call) {
       const v = sharing(call.kernel, factor)
-      const kernel = v && unrollJam(call.kernel, v, factor)
+      const kernel = v === undefined ? undefined : unrollJam(call.kernel, v, factor)
       return kernel ? { ...call, kernel } : undefined
     },
   }
 }
 
-/** Integer sums of products by `dot`, eight products a step, for up to `outputs` outputs at once. */
-export function dotProducts(outputs: number): Recipe {
+/** The parallel loop around every reduction, other than `v`, that can be jammed to share the loads `v` does not. */
+function sharingBeside(kernel: Kernel, v: string, factor: number): string | undefined {
+  for (const { loop, around } of reductions(kernel))
+    for (const p of around.toReversed()) {
+      if (p.v === v || p.extent < factor || guarded(p)) continue
+      if (loadsIn(loop).some((l) => l.at.every((e) => coefficient(e, p.v) === 0))) return p.v
+    }
+  return undefined
+}
+
+/**
+ * Integer sums of products by `dot`, eight products a step, for a tile of `pixels` x `outputs`; the sums go through scratch
+ * so that their epilogues run four in lanes.
+ */
+export function dotProducts(pixels: number, outputs: number): Recipe {
   return {
-    name: `dot, ${outputs} outputs at once`,
+    name: `dot, up to ${pixels}x${outputs} outputs at once`,
     apply(call) {
-      const jammed = shareLoads(outputs).apply(call)?.kernel ?? call.kernel
-      const names = reductions(jammed).map(({ loop }) => loop.v)
+      const v = sharing(call.kernel, outputs)
+      if (v === undefined) return undefined
+      const beside = sharingBeside(call.kernel, v, pixels)
+      const tiled = (beside ? unrollJam(call.kernel, beside, pixels) : undefined) ?? call.kernel
+      const apart = distribute(tiled, v)
+      const jammed = unrollJam(apart?.kernel ?? tiled, v, outputs)
+      if (!jammed) return undefined
       let kernel = jammed
-      for (const v of names) kernel = reduceLanes(kernel, v) ?? kernel
-      return kernel === jammed ? undefined : { ...call, kernel }
+      for (const { loop } of reductions(jammed)) kernel = reduceLanes(kernel, loop.v) ?? kernel
+      if (kernel === jammed) return undefined
+      kernel = shareCommon(kernel)
+      if (apart) kernel = vectorize(kernel, apart.second, 4) ?? kernel
+      const scratch = (apart?.scratch ?? []).map((): Arg => ({ scratch: true }))
+      return { kernel, args: [...call.args, ...scratch] }
     },
   }
 }

@@ -99,7 +99,7 @@ export const conv2d: Op<Conv2d> = {
   eval(node, [x, w, b]) {
     const [X, W, B] = [numbers(x), numbers(w), b && numbers(b)]
     const { groups } = node.attrs
-    const [xs, ws] = (node.inputs as Value[]).map((v) => v.type.shape)
+    const [xs, ws] = node.inputs.slice(0, 2).map((v) => v!.type.shape)
     const [N, H, IW, C] = xs
     const [O, KH, KW, CG] = ws
     const [, OH, OW] = node.outputs[0].type.shape

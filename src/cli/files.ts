@@ -1,0 +1,96 @@
+// Files of the command line. Reading names what is wrong with a path. Writing loses nothing: every file is complete under
+// a temporary name before any is renamed, and a file that a compile did not write, or that was edited since, is left
+// alone. `mote.json` beside the files remembers the hash of each.
+
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { OutputFile } from '../emit/program.ts'
+import { InputError } from '../errors.ts'
+import { fingerprint } from '../ir/hash.ts'
+
+const MANIFEST = 'mote.json'
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EISDIR: 'is a folder, not a file',
+  EEXIST: 'is in the way: a file, not a folder',
+  ENOTDIR: 'leads through a file, not a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'is on a read-only disk',
+  ENOSPC: 'no space left on the disk',
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+function fault(path: string, error: unknown): never {
+  const code = codeOf(error)
+  if (code === undefined) throw error
+  throw new InputError(path, REASONS[code] ?? code)
+}
+
+/** The bytes of a file, or InputError that names the path. */
+export async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (error) {
+    return fault(path, error)
+  }
+}
+
+async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? undefined : fault(path, error)
+  }
+}
+
+/** Hashes by file name; undefined where the text is not a manifest of ours. */
+function parseManifest(text: string): Record<string, string> | undefined {
+  try {
+    const { writtenBy, files } = JSON.parse(text)
+    const ours = writtenBy === 'mote' && typeof files === 'object' && files !== null
+    return ours && Object.values(files).every((hash) => typeof hash === 'string') ? files : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Writes `files` into `dir`, which is made where it is missing, and returns their paths. */
+export async function writeOutput(dir: string, files: readonly OutputFile[], force: boolean): Promise<string[]> {
+  await mkdir(dir, { recursive: true }).catch((error) => fault(dir, error))
+
+  const manifestPath = join(dir, MANIFEST)
+  const before = await readIfThere(manifestPath)
+  const known = before ? parseManifest(new TextDecoder().decode(before)) : {}
+  if (!known && !force)
+    throw new InputError(manifestPath, 'exists and was not written by mote', 'choose another folder, or --force')
+  for (const file of files) {
+    const path = join(dir, file.name)
+    const present = await readIfThere(path)
+    if (!present || force) continue
+    const hash = fingerprint(present)
+    if (hash === fingerprint(file.data) || hash === known?.[file.name]) continue
+    throw new InputError(
+      path,
+      known?.[file.name] ? 'was edited since mote wrote it' : 'exists and was not written by mote',
+      'choose another folder or --name, or --force to overwrite it',
+    )
+  }
+
+  const hashes = { ...known, ...Object.fromEntries(files.map((f) => [f.name, fingerprint(f.data)])) }
+  const manifest = { writtenBy: 'mote', files: hashes }
+  const all = [...files, { name: MANIFEST, data: `${JSON.stringify(manifest, null, 2)}\n` }]
+  const temporary = (name: string) => join(dir, `.${name}.${process.pid}.tmp`)
+  try {
+    for (const file of all) await writeFile(temporary(file.name), file.data)
+    for (const file of all) await rename(temporary(file.name), join(dir, file.name))
+  } catch (error) {
+    await Promise.all(all.map((file) => rm(temporary(file.name), { force: true })))
+    fault(dir, error)
+  }
+  return files.map((f) => join(dir, f.name))
+}

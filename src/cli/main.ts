@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// The program `mote`.
+
+import { mote } from './mote.ts'
+
+process.exitCode = await mote(process.argv.slice(2), {
+  out: (text) => process.stdout.write(`${text}\n`),
+  err: (text) => process.stderr.write(`${text}\n`),
+  progress: (text) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
+  },
+  debug: process.env.MOTE_DEBUG === '1',
+})

@@ -1,0 +1,90 @@
+// What a run gave, for machines and for people: output tensors, the classes with the highest scores, hashes of every tensor.
+
+import type { Program } from '../emit/program.ts'
+import { InputError } from '../errors.ts'
+import { type Graph, printTensorType, type TensorType, type Value } from '../ir/graph.ts'
+import { fingerprint } from '../ir/hash.ts'
+import type { Data } from '../loops/ir.ts'
+import type { Port, Trace } from '../run/model.ts'
+import { tensorId } from './model.ts'
+import { bar, table } from './numbers.ts'
+
+/** JSON has no infinities, NaN or large whole numbers: those are written as strings. */
+function numberJson(x: number | bigint): number | string {
+  const n = Number(x)
+  return typeof x === 'bigint' ? (Number.isSafeInteger(n) ? n : `${x}`) : Number.isFinite(n) ? n : `${n}`
+}
+
+export function outputJson(port: Port, data: Data) {
+  const values: (number | string)[] = []
+  for (const x of data) values.push(numberJson(x))
+  return { name: port.name, dtype: port.type.dtype, shape: [...port.type.shape], data: values }
+}
+
+/** The value that a stored element stands for. */
+export function realOf(type: TensorType, x: number | bigint): number {
+  const q = type.quant
+  return q && q.scale.length === 1 ? q.scale[0] * (Number(x) - q.zero[0]) : Number(x)
+}
+
+export interface Score {
+  readonly label: string
+  readonly score: number
+}
+
+/** The `k` highest values of a tensor as reals, highest first, the earlier first among equals. */
+export function topScores(type: TensorType, data: Data, k: number, labels?: readonly string[]): Score[] {
+  if (labels && labels.length !== data.length)
+    throw new InputError('--labels', `has ${labels.length} labels, the output has ${data.length} elements`)
+  const scores = Array.from(data as ArrayLike<number | bigint>, (x) => realOf(type, x))
+  return scores
+    .map((score, i) => ({ label: labels?.[i] ?? String(i), score, i }))
+    .sort((a, b) => b.score - a.score || a.i - b.i)
+    .slice(0, k)
+    .map(({ label, score }) => ({ label, score }))
+}
+
+export interface TraceEntry {
+  readonly tensor: number | string
+  readonly name: string
+  readonly fnv1a: string
+}
+
+/**
+ * Hashes of the model's tensors that the program computes, in the program's order; tensors that were known at compile
+ * time come first. `trace` may hold more.
+ */
+export function traceEntries(graph: Graph, program: Program, trace: Trace): TraceEntry[] {
+  const planned = program.plan.graph.nodes.flatMap((node) => node.outputs)
+  const names = new Set([...planned, ...program.absorbed].map((v) => v.name))
+  const constants = new Map(
+    program.plan.graph.nodes
+      .flatMap((node) => node.inputs)
+      .concat(program.plan.graph.outputs)
+      .flatMap((v) => (v?.storage === 'const' ? [[v.name, v] as const] : [])),
+  )
+  const folded = graph.nodes.flatMap((node) => node.outputs).filter((v) => !names.has(v.name))
+  const computed = new Map(trace.tensors.map(({ value, data }) => [value.name, data]))
+  const entry = (v: Value, data: Data | undefined): TraceEntry[] =>
+    data ? [{ tensor: tensorId(v), name: v.name, fnv1a: fingerprint(data) }] : []
+  return [
+    ...folded.flatMap((v) => entry(v, constants.get(v.name)?.data)),
+    ...planned.flatMap((v) => entry(v, computed.get(v.name))),
+  ]
+}
+
+/** Scores as bars, for people. The highest one fills the bar. */
+export function scoreChart(scores: readonly Score[], width = 30): string {
+  const most = Math.max(...scores.map((s) => Math.abs(s.score)), Number.MIN_VALUE)
+  const rows = scores.map(({ label, score }) => [label, score.toPrecision(4), bar(score / most, width)])
+  return table(['', '>', ''], rows)
+}
+
+/** The first elements of a tensor as reals. */
+export function valuesLine(port: Port, data: Data, most = 8): string {
+  const shown = Array.from(data.slice(0, most) as ArrayLike<number | bigint>, (x) =>
+    Number(realOf(port.type, x).toPrecision(5)),
+  )
+  const rest = data.length > most ? ` … ${data.length - most} more` : ''
+  return `${port.name}  ${printTensorType(port.type)}  ${shown.join(' ')}${rest}`
+}

@@ -1,0 +1,162 @@
+// The operations of the loop language that are no operator of C, as inline functions, and the text that every generated
+// file opens with: what is assumed of the compiler, checked while it compiles. Fixed-point rounding as in gemmlowp.
+
+import type { Elem } from '../../loops/ir.ts'
+import { C_TYPE } from './number.ts'
+
+interface Inline {
+  readonly needs?: readonly string[]
+  readonly text: string
+}
+
+const two = (name: string, type: string, body: string): Inline => ({
+  text: `static inline ${type} ${name}(${type} a, ${type} b) {\n  ${body}\n}`,
+})
+
+const aliased = (elem: Elem): Inline => ({ text: `typedef ${C_TYPE[elem]} MOTE_MAY_ALIAS ${elem}_aliased;` })
+
+/** Each after those it calls. */
+const INLINE = {
+  i16_aliased: aliased('i16'),
+  i32_aliased: aliased('i32'),
+  i64_aliased: aliased('i64'),
+  f32_aliased: aliased('f32'),
+  wadd: two('wadd', 'int32_t', 'return (int32_t)((uint32_t)a + (uint32_t)b);'),
+  wsub: two('wsub', 'int32_t', 'return (int32_t)((uint32_t)a - (uint32_t)b);'),
+  wmul: two('wmul', 'int32_t', 'return (int32_t)((uint32_t)a * (uint32_t)b);'),
+  min32: two('min32', 'int32_t', 'return b < a ? b : a;'),
+  max32: two('max32', 'int32_t', 'return a < b ? b : a;'),
+  minf: two('minf', 'float', 'return b < a ? b : a;'),
+  maxf: two('maxf', 'float', 'return a < b ? b : a;'),
+  shl32: two('shl32', 'int32_t', 'return (int32_t)((uint32_t)a << (b & 31));'),
+  shl64: two('shl64', 'int64_t', 'return (int64_t)((uint64_t)a << (b & 63));'),
+  ushr32: two('ushr32', 'int32_t', 'return (int32_t)((uint32_t)a >> (b & 31));'),
+  ushr64: two('ushr64', 'int64_t', 'return (int64_t)((uint64_t)a >> (b & 63));'),
+  clz32: {
+    text: `static inline int32_t clz32(int32_t x) {
+#if defined(__GNUC__)
+  return x == 0 ? 32 : __builtin_clz((unsigned)x);
+#else
+  int32_t n = 0;
+  for (uint32_t bit = 0x80000000u; bit != 0 && ((uint32_t)x & bit) == 0; bit >>= 1) n++;
+  return n;
+#endif
+}`,
+  },
+  bits_of: {
+    text: `static inline int32_t bits_of(float x) {
+  int32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}`,
+  },
+  from_bits: {
+    text: `static inline float from_bits(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}`,
+  },
+  to_i32: {
+    text: `/* Toward zero, saturating; 0 for NaN. */
+static inline int32_t to_i32(float x) {
+  if (x >= 2147483648.0f) return 2147483647;
+  if (x < -2147483648.0f) return -2147483647 - 1;
+  return x == x ? (int32_t)x : 0;
+}`,
+  },
+  srdhm: {
+    text: `/* a * b / 2^31, halves up; saturates for the square of -2^31. */
+static inline int32_t srdhm(int32_t a, int32_t b) {
+  if (a == b && a == -2147483647 - 1) return 2147483647;
+  return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+}`,
+  },
+  rdivpot: {
+    text: `/* x / 2^n, halves away from zero; n in 0..31. */
+static inline int32_t rdivpot(int32_t x, int32_t n) {
+  const int32_t mask = (int32_t)((1u << n) - 1u);
+  const int32_t threshold = (mask >> 1) + (x < 0);
+  return (x >> n) + ((x & mask) > threshold);
+}`,
+  },
+  requant: {
+    needs: ['srdhm'],
+    text: `/* x * multiplier / 2^31 * 2^shift, rounded twice as TensorFlow Lite does: halves up, then halves away from zero. */
+static inline int32_t requant(int32_t x, int32_t multiplier, int32_t shift) {
+  if (shift < 0) {
+    const int32_t y = srdhm(x, multiplier); /* above -2^31 */
+    const int32_t twice = (y - (y < 0)) >> (-shift - 1);
+    return twice - (twice >> 1);
+  }
+  return srdhm((int32_t)((uint32_t)x << shift), multiplier);
+}`,
+  },
+} satisfies Record<string, Inline>
+
+/** Names that generated functions and variables may not take. */
+export const INLINE_NAMES: readonly string[] = [...Object.keys(INLINE), 'rounds_products']
+
+const ASSUMED = `/*
+ * C99, and what every compiler for the machines in question does: int has 32 bits or more, two's complement, >> of a
+ * negative number shifts in ones, and a conversion to a narrower signed type keeps the low bits.
+ */
+typedef char mote_int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];
+typedef char mote_shift_is_arithmetic[((-1) >> 1) == -1 ? 1 : -1];
+typedef char mote_narrowing_keeps_low_bits[(int8_t)0x1ff == -1 && (int32_t)0xffffffffu == -1 ? 1 : -1];
+`
+
+const NOINLINE = `/* Kernels stay functions: layers of one shape share one, and the arena's bytes change type between calls. */
+#if defined(__clang__)
+#define MOTE_KERNEL __attribute__((noinline))
+#elif defined(__GNUC__)
+#define MOTE_KERNEL __attribute__((noinline, noclone))
+#else
+#define MOTE_KERNEL
+#endif
+#if defined(__GNUC__)
+#define MOTE_MAY_ALIAS __attribute__((may_alias))
+#else
+#define MOTE_MAY_ALIAS
+#endif
+`
+
+const FLOATS = `/* Every product and every sum is rounded to float: no fused multiply-add, no wider intermediate results. */
+#if defined(__FAST_MATH__) || (defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2))
+#error "float operations must round to float: compile without -ffast-math, and for SSE on x86"
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("fp-contract=off")
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif
+`
+
+const ROUNDS_PRODUCTS = `/* 1 where a product is rounded before it is added: 0 where flags override the pragma above. */
+static int rounds_products(void) {
+  volatile float above_one = 0x1.001p+0f, square = -0x1.002p+0f;
+  float a = above_one, b = square;
+  return a * a + b == 0.0f;
+}
+`
+
+const CONSTANTS = `#if defined(__GNUC__)
+#define MOTE_INFINITY __builtin_inff()
+#define MOTE_NAN __builtin_nanf("")
+#else
+#define MOTE_INFINITY (1.0f / 0.0f)
+#define MOTE_NAN (0.0f / 0.0f)
+#endif
+`
+
+/** The text before the first kernel: assumptions, the inline functions in `used`, and `rounds_products` where floats are. */
+export function preamble(used: ReadonlySet<string>, floats: boolean): string {
+  const wanted = new Set<string>()
+  const want = (name: string): void => {
+    wanted.add(name)
+    for (const needed of (INLINE as Record<string, Inline>)[name].needs ?? []) want(needed)
+  }
+  for (const name of used) want(name)
+  const functions = Object.entries(INLINE).flatMap(([name, { text }]) => (wanted.has(name) ? [`${text}\n`] : []))
+  return [ASSUMED, NOINLINE, ...(floats ? [FLOATS, CONSTANTS, ROUNDS_PRODUCTS] : []), ...functions].join('\n')
+}

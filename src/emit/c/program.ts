@@ -1,0 +1,300 @@
+// Plan -> one C99 file and its header: a function for each distinct kernel, the weight segment as a struct that can be
+// replaced at init, and a switch over the steps. The only memory is the caller's arena.
+
+import { layer } from '../../ir/build.ts'
+import { elemOf, inputsOf, printTensorType, type Value } from '../../ir/graph.ts'
+import { count, type Elem, elemBytes } from '../../loops/ir.ts'
+import { kernelKey } from '../../loops/print.ts'
+import type { Place, Plan, Step } from '../../plan/plan.ts'
+import { INLINE_NAMES, preamble } from './arithmetic.ts'
+import { broken, kernelText } from './kernel.ts'
+import { identifier, identifiers } from './names.ts'
+import { C_TYPE } from './number.ts'
+import { initialiser, layoutCheck, type Member, membersOf, structText } from './weights.ts'
+
+export { identifier }
+
+export interface CFile {
+  readonly name: string
+  readonly text: string
+}
+
+/** The element in which C sees a value; packed types are bytes. */
+function elemOfValue(v: Value): Elem {
+  return elemOf(v.type.dtype) ?? 'u8'
+}
+
+function comment(text: string): string {
+  return text.replaceAll('*/', '* /').replaceAll('/*', '/ *').replaceAll(/\s+/g, ' ')
+}
+
+function stepTitle(step: Step): string {
+  const types = (values: readonly Value[]) =>
+    values.map((v) => printTensorType({ ...v.type, quant: undefined })).join(', ')
+  const { node } = step
+  const from = node.from.length > 60 ? `${node.from.slice(0, 57)}...` : node.from
+  return comment(`${layer({ ...node, from })}: ${types(inputsOf(node))} -> ${types(node.outputs)}`)
+}
+
+/** Alignment in bytes that the arena and the weights need. */
+function alignOf(plan: Plan): number {
+  const elems = plan.steps.flatMap((s) => s.call.kernel.bufs.map((b) => elemBytes(b.elem)))
+  return Math.max(plan.target.align, ...elems)
+}
+
+/** The shortest decimal that rounds to the float32. */
+function decimalFloat(value: number): string {
+  for (let digits = 1; digits < 9; digits++) {
+    const text = value.toPrecision(digits)
+    if (Math.fround(Number(text)) === Math.fround(value)) return floatSpelling(text)
+  }
+  return floatSpelling(value.toPrecision(9))
+}
+
+function floatSpelling(text: string): string {
+  return `${/[.e]/.test(text) ? text : `${text}.0`}f`
+}
+
+/** `input`, or `input0`, `input1`, … where there are several. */
+function portNames(kind: 'input' | 'output', values: readonly Value[]): string[] {
+  return values.map((_, i) => (values.length === 1 ? kind : `${kind}${i}`))
+}
+
+function accessors(plan: Plan, name: string): { value: Value; head: string; port: string }[] {
+  const { inputs, outputs } = plan.graph
+  const inputPorts = portNames('input', inputs)
+  const outputPorts = portNames('output', outputs)
+  return [
+    ...inputs.map((value, i) => ({
+      value,
+      port: inputPorts[i],
+      head: `${C_TYPE[elemOfValue(value)]} *${name}_${inputPorts[i]}(const ${name}_t *m)`,
+    })),
+    ...outputs.map((value, i) => ({
+      value,
+      port: outputPorts[i],
+      head: `const ${C_TYPE[elemOfValue(value)]} *${name}_${outputPorts[i]}(const ${name}_t *m)`,
+    })),
+  ]
+}
+
+function headerText(plan: Plan, name: string, members: readonly Member[]): string {
+  const UP = name.toUpperCase()
+  const ports = accessors(plan, name).flatMap(({ value, port }) => {
+    const { shape, quant } = value.type
+    const macro = `${UP}_${port.toUpperCase()}`
+    const lines = [
+      `/* ${comment(`${value.name}: ${printTensorType(value.type)}`)} */`,
+      `#define ${macro}_COUNT ${count(shape)}`,
+      `#define ${macro}_DIMS ${shape.length}`,
+      `#define ${macro}_SHAPE {${shape.length ? shape.join(', ') : 1}}`,
+    ]
+    if (quant?.scale.length === 1)
+      lines.push(
+        `#define ${macro}_SCALE ${decimalFloat(quant.scale[0])}`,
+        `#define ${macro}_ZERO_POINT ${quant.zero[0]}`,
+      )
+    return lines
+  })
+  const declarations = accessors(plan, name).map(({ head }) => `${head};`)
+  return `/* ${comment(plan.graph.name)}: ${plan.macs} multiply-accumulates, ${plan.arenaBytes} bytes of RAM, ${plan.weightBytes} bytes of weights. */
+#ifndef MOTE_${UP}_H
+#define MOTE_${UP}_H
+
+#include <stdint.h>
+
+#define ${UP}_ARENA_BYTES ${plan.arenaBytes}
+#define ${UP}_ARENA_ALIGN ${alignOf(plan)}
+#define ${UP}_LAYERS ${plan.steps.length}
+#define ${UP}_WEIGHTS_BYTES ${plan.weightBytes}
+/* Weights of equal layout are interchangeable; the hash (FNV-1a) tells two of them apart. */
+#define ${UP}_WEIGHTS_LAYOUT 0x${plan.weights.layoutId}u
+#define ${UP}_WEIGHTS_HASH 0x${plan.weights.hash}u
+${ports.join('\n')}
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+${structText(`${name}_weights_t`, members)}
+typedef struct {
+  uint8_t *arena;
+  const ${name}_weights_t *weights;
+} ${name}_t;
+
+extern const ${name}_weights_t ${name}_weights;
+
+/*
+ * Binds the arena (${UP}_ARENA_BYTES bytes) and the weights (NULL: the built-in ones). Returns 0, or
+ * 1 where the arena, 2 where the weights are not aligned to ${UP}_ARENA_ALIGN bytes,
+ * 3 where the compiler was told to fuse float operations, so that results would differ from the model's.
+ */
+int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights);
+
+/* Puts tensors that live between runs back to what they start from. */
+void ${name}_reset(${name}_t *m);
+
+/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
+void ${name}_run(${name}_t *m);
+
+/* Runs layers first to end - 1 of ${UP}_LAYERS. */
+void ${name}_run_layers(${name}_t *m, int first, int end);
+
+${declarations.join('\n')}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+`
+}
+
+/** Expressions for places, given \`a\` (the arena) and \`w\` (the weights) in scope. */
+class Places {
+  private readonly members: ReadonlyMap<number, Member>
+
+  constructor(members: readonly Member[]) {
+    this.members = new Map(members.filter((m) => m.entry).map((m) => [m.offset, m]))
+  }
+
+  pointer(place: Place, elem: Elem, arena = 'a', weights = 'w'): string {
+    if (place.segment === 'weights') {
+      const member = this.members.get(place.offset)
+      if (member?.elem === elem) return `${weights}->${member.name}`
+      return `(const ${C_TYPE[elem]} *)((const uint8_t *)${weights} + ${place.offset})`
+    }
+    const at = place.offset === 0 ? arena : `${arena} + ${place.offset}`
+    if (elem === 'u8') return at
+    return `(${C_TYPE[elem]} *)${place.offset === 0 ? at : `(${at})`}`
+  }
+}
+
+function initText(plan: Plan, name: string, floats: boolean): string {
+  const UP = name.toUpperCase()
+  const misaligned = (p: string) => `((uintptr_t)${p} & (${UP}_ARENA_ALIGN - 1)) != 0`
+  const copies = plan.state.map(
+    ({ value, place, initial }) =>
+      `  memcpy(m->arena + ${place.offset}, (const uint8_t *)m->weights + ${initial.offset}, ${place.bytes}); /* ${comment(value.name)} */`,
+  )
+  return `int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights) {
+  if (${misaligned('arena')}) return 1;
+  m->arena = (uint8_t *)arena;
+  m->weights = weights ? weights : &${name}_weights;
+  if (${misaligned('m->weights')}) return 2;
+${floats ? '  if (!rounds_products()) return 3;\n' : ''}  ${name}_reset(m);
+  return 0;
+}
+
+void ${name}_reset(${name}_t *m) {
+${copies.length ? copies.join('\n') : '  (void)m;'}
+}
+`
+}
+
+/** Whether a step writes bytes that it also sees as another type of more than one byte. */
+function sharesBytes({ call, places }: Step): boolean {
+  return call.kernel.bufs.some(
+    (b, i) =>
+      b.access !== 'read' &&
+      call.kernel.bufs.some((c, k) => {
+        const [p, q] = [places[i], places[k]]
+        const overlap = p.segment === q.segment && p.offset < q.offset + q.bytes && q.offset < p.offset + p.bytes
+        return overlap && b.elem !== c.elem && elemBytes(b.elem) > 1 && elemBytes(c.elem) > 1
+      }),
+  )
+}
+
+/** The names of the functions, one for each distinct kernel, and their text. */
+function kernels(plan: Plan, name: string) {
+  const fresh = identifiers([
+    ...INLINE_NAMES,
+    ...['t', 'weights', 'weights_t', 'weights_layout', 'init', 'reset', 'run', 'run_layers'].map((s) => `${name}_${s}`),
+    ...accessors(plan, name).map(({ port }) => `${name}_${port}`),
+  ])
+  const names = new Map<string, string>()
+  const texts: string[] = []
+  const uses = new Set<string>()
+  let floats = false
+  const aliased = plan.steps.map(sharesBytes)
+  const keys = plan.steps.map((step, i) => `${aliased[i]} ${kernelKey(step.call.kernel)}`)
+  plan.steps.forEach((step, i) => {
+    if (names.has(keys[i])) return
+    const id = fresh(`${name}_${step.call.kernel.name}`)
+    names.set(keys[i], id)
+    const printed = kernelText(step.call.kernel, id, { aliased: aliased[i] })
+    texts.push(`/* ${stepTitle(step)} */\n${printed.text}`)
+    for (const u of printed.uses) uses.add(u)
+    floats ||= printed.floats
+  })
+  return { nameOf: (i: number) => names.get(keys[i])!, texts, uses, floats }
+}
+
+function sourceText(plan: Plan, name: string, members: readonly Member[]): string {
+  const UP = name.toUpperCase()
+  const { nameOf, texts, uses, floats } = kernels(plan, name)
+  const floatWeights = members.some((m) => m.entry?.elem === 'f32')
+  const places = new Places(members)
+  let [arenaUsed, weightsUsed] = [false, false]
+  const cases = plan.steps.map((step, i) => {
+    const args = step.call.kernel.bufs.map((b, k) => {
+      if (step.places[k].segment === 'arena') arenaUsed = true
+      else weightsUsed = true
+      return places.pointer(step.places[k], b.elem)
+    })
+    const call = broken(`        ${nameOf(i)}(${args.join(', ')});`, ' '.repeat(12)).join('\n')
+    return `      case ${i}: /* ${stepTitle(step)} */\n${call}\n        break;`
+  })
+  const bodies = accessors(plan, name).map(({ value, head }) => {
+    const place = plan.places.get(value)!
+    return `${head} {\n  return ${places.pointer(place, elemOfValue(value), 'm->arena', 'm->weights')};\n}\n`
+  })
+  const loop = `  for (int i = first; i < end; i++) {
+    switch (i) {
+${cases.join('\n')}
+      default:
+        break;
+    }
+  }`
+  return `/* ${comment(plan.graph.name)} for ${plan.target.name}. Generated; see ${name}.h. */
+#include "${name}.h"
+
+#include <stddef.h>
+#include <string.h>
+
+${preamble(uses, floats || floatWeights)}
+#ifndef MOTE_WEIGHTS_SECTION
+#define MOTE_WEIGHTS_SECTION
+#endif
+#if defined(__GNUC__)
+#define MOTE_ALIGNED(n) __attribute__((aligned(n)))
+#else
+#define MOTE_ALIGNED(n)
+#endif
+
+${texts.join('\n')}
+${layoutCheck(`${name}_weights_t`, members)}
+${initText(plan, name, floats || floatWeights)}
+void ${name}_run(${name}_t *m) {
+  ${name}_run_layers(m, 0, ${UP}_LAYERS);
+}
+
+void ${name}_run_layers(${name}_t *m, int first, int end) {
+${arenaUsed ? '  uint8_t *const a = m->arena;\n' : ''}${weightsUsed ? `  const ${name}_weights_t *const w = m->weights;\n` : ''}${plan.steps.length ? loop : '  (void)m;\n  (void)first;\n  (void)end;'}
+}
+
+${bodies.join('\n')}
+MOTE_WEIGHTS_SECTION MOTE_ALIGNED(${UP}_ARENA_ALIGN) const ${name}_weights_t ${name}_weights = ${initialiser(plan.weights, members)};
+`
+}
+
+/** The program as `<name>.c` and `<name>.h`; `name` is an identifier (see `identifier`). */
+export function emitC(plan: Plan, name: string): { readonly files: readonly CFile[] } {
+  const members = membersOf(plan.weights)
+  return {
+    files: [
+      { name: `${name}.c`, text: sourceText(plan, name, members) },
+      { name: `${name}.h`, text: headerText(plan, name, members) },
+    ],
+  }
+}

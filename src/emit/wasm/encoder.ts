@@ -1,0 +1,254 @@
+// Writes WebAssembly modules in the binary format (WebAssembly Core Specification 2.0, chapter 5): in goes a description
+// of functions, one memory, exports and data, out come the bytes. Instructions go by their names in the text format.
+
+import { type Instr, OPCODES } from './opcodes.ts'
+
+export type ValType = 'i32' | 'i64' | 'f32' | 'v128'
+
+const VAL_TYPE: Record<ValType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, v128: 0x7b }
+
+/** The block type of a block, loop or if that leaves nothing on the stack. */
+export const NO_RESULT = 0x40
+
+function unsigned(out: number[], n: number): void {
+  let rest = n
+  while (rest >= 0x80) {
+    out.push((rest % 0x80) | 0x80)
+    rest = Math.floor(rest / 0x80)
+  }
+  out.push(rest)
+}
+
+function signed(out: number[], n: bigint): void {
+  let rest = n
+  while (rest < -0x40n || rest >= 0x40n) {
+    out.push(Number(rest & 0x7fn) | 0x80)
+    rest >>= 7n
+  }
+  out.push(Number(rest & 0x7fn))
+}
+
+/** The body of a function under construction: instructions, and locals that are handed out again once released. */
+export class FuncBody {
+  readonly code: number[] = []
+  private readonly params: readonly ValType[]
+  private readonly locals: ValType[] = []
+  private readonly idle: Record<ValType, number[]> = { i32: [], i64: [], f32: [], v128: [] }
+
+  constructor(params: readonly ValType[]) {
+    this.params = params
+  }
+
+  /** One instruction with its immediates: indices, lanes, labels, or alignment (log2) and offset. */
+  op(name: Instr, ...immediates: readonly number[]): void {
+    const opcode = OPCODES[name]
+    if (opcode > 0xff) {
+      this.code.push(opcode >> 16)
+      unsigned(this.code, opcode & 0xffff)
+    } else this.code.push(opcode)
+    for (const n of immediates) unsigned(this.code, n)
+  }
+
+  i32(value: number): void {
+    this.code.push(0x41)
+    signed(this.code, BigInt(value | 0))
+  }
+
+  i64(value: bigint): void {
+    this.code.push(0x42)
+    signed(this.code, BigInt.asIntN(64, value))
+  }
+
+  f32(value: number): void {
+    this.code.push(0x43, ...littleEndian(4, (view) => view.setFloat32(0, value, true)))
+  }
+
+  /** `bytes` are the vector's 16 bytes, lane 0 first. */
+  v128(bytes: readonly number[]): void {
+    this.code.push(0xfd, 12, ...bytes)
+  }
+
+  get(local: number): void {
+    this.op('local.get', local)
+  }
+
+  set(local: number): void {
+    this.op('local.set', local)
+  }
+
+  tee(local: number): void {
+    this.op('local.tee', local)
+  }
+
+  /** A local of this type, for the caller alone until `release`. Its content is whatever was there. */
+  local(type: ValType): number {
+    return this.idle[type].pop() ?? this.params.length + this.locals.push(type) - 1
+  }
+
+  release(...locals: readonly number[]): void {
+    for (const l of locals) this.idle[this.locals[l - this.params.length]].push(l)
+  }
+
+  func(name: string, results: readonly ValType[] = []): Func {
+    return { name, params: this.params, results, locals: this.locals, code: this.code }
+  }
+}
+
+export function littleEndian(bytes: number, fill: (view: DataView) => void): number[] {
+  const buffer = new ArrayBuffer(bytes)
+  fill(new DataView(buffer))
+  return [...new Uint8Array(buffer)]
+}
+
+export interface Func {
+  /** The name that disassemblers and profilers show. */
+  readonly name: string
+  readonly params: readonly ValType[]
+  readonly results: readonly ValType[]
+  readonly locals: readonly ValType[]
+  /** Instructions, without the closing `end`. */
+  readonly code: readonly number[]
+}
+
+export interface Module {
+  readonly funcs: readonly Func[]
+  /** Sizes in pages of 64 KiB. Imported where `from` gives a module and a name. */
+  readonly memory: { readonly min: number; readonly max?: number; readonly from?: readonly [string, string] }
+  readonly exports: readonly { readonly name: string; readonly kind: 'func' | 'memory'; readonly index: number }[]
+  readonly data?: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
+}
+
+function text(out: number[], s: string): void {
+  const bytes = new TextEncoder().encode(s)
+  unsigned(out, bytes.length)
+  out.push(...bytes)
+}
+
+function vector<T>(out: number[], items: readonly T[], each: (item: T, index: number) => void): void {
+  unsigned(out, items.length)
+  items.forEach(each)
+}
+
+/** Equal neighbours counted: how the binary format declares locals. */
+function runs(types: readonly ValType[]): [number, ValType][] {
+  const out: [number, ValType][] = []
+  for (const t of types) {
+    const last = out.at(-1)
+    if (last?.[1] === t) last[0]++
+    else out.push([1, t])
+  }
+  return out
+}
+
+function concat(parts: readonly (readonly number[] | Uint8Array)[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0))
+  let at = 0
+  for (const p of parts) {
+    out.set(p, at)
+    at += p.length
+  }
+  return out
+}
+
+/** The module's bytes. */
+export function encodeModule(m: Module): Uint8Array {
+  const parts: (readonly number[] | Uint8Array)[] = [[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]]
+  const section = (id: number, ...body: readonly (readonly number[] | Uint8Array)[]): void => {
+    const head = [id]
+    unsigned(
+      head,
+      body.reduce((n, b) => n + b.length, 0),
+    )
+    parts.push(head, ...body)
+  }
+  const make = (fill: (out: number[]) => void): number[] => {
+    const out: number[] = []
+    fill(out)
+    return out
+  }
+
+  const signature = (f: Func): string => `${f.params}>${f.results}`
+  const signatures = [...new Map(m.funcs.map((f) => [signature(f), f])).values()]
+  const keys = signatures.map(signature)
+  section(
+    1,
+    make((out) =>
+      vector(out, signatures, (f) => {
+        out.push(0x60)
+        vector(out, f.params, (t) => out.push(VAL_TYPE[t]))
+        vector(out, f.results, (t) => out.push(VAL_TYPE[t]))
+      }),
+    ),
+  )
+  const limits = make((out) => {
+    out.push(m.memory.max === undefined ? 0 : 1)
+    unsigned(out, m.memory.min)
+    if (m.memory.max !== undefined) unsigned(out, m.memory.max)
+  })
+  if (m.memory.from) {
+    const [from, name] = m.memory.from
+    section(
+      2,
+      make((out) => {
+        out.push(1)
+        text(out, from)
+        text(out, name)
+        out.push(0x02, ...limits)
+      }),
+    )
+  }
+  section(
+    3,
+    make((out) => vector(out, m.funcs, (f) => unsigned(out, keys.indexOf(signature(f))))),
+  )
+  if (!m.memory.from) section(5, [1, ...limits])
+  section(
+    7,
+    make((out) =>
+      vector(out, m.exports, (e) => {
+        text(out, e.name)
+        out.push(e.kind === 'func' ? 0x00 : 0x02)
+        unsigned(out, e.index)
+      }),
+    ),
+  )
+  const bodies = m.funcs.map((f) => {
+    const locals = make((out) =>
+      vector(out, runs(f.locals), ([n, type]) => {
+        unsigned(out, n)
+        out.push(VAL_TYPE[type])
+      }),
+    )
+    const size = make((out) => unsigned(out, locals.length + f.code.length + 1))
+    return concat([size, locals, f.code, [0x0b]])
+  })
+  section(10, concat([make((out) => unsigned(out, bodies.length)), ...bodies]))
+  const data = (m.data ?? []).map(({ offset, bytes }) =>
+    concat([
+      make((out) => {
+        out.push(0x00, 0x41)
+        signed(out, BigInt(offset | 0))
+        out.push(0x0b)
+        unsigned(out, bytes.length)
+      }),
+      bytes,
+    ]),
+  )
+  if (data.length > 0) section(11, concat([make((out) => unsigned(out, data.length)), ...data]))
+  const names = make((out) =>
+    vector(out, m.funcs, (f, i) => {
+      unsigned(out, i)
+      text(out, f.name)
+    }),
+  )
+  section(
+    0,
+    make((out) => {
+      text(out, 'name')
+      out.push(1)
+      unsigned(out, names.length)
+    }),
+    names,
+  )
+  return concat(parts)
+}

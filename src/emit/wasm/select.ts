@@ -1,0 +1,122 @@
+// Which WebAssembly instructions mean an operation, a load or a store of the loop language, by the registers they work on.
+
+import { bug } from '../../errors.ts'
+import type { Elem, OpName, Type } from '../../loops/ir.ts'
+import { printType } from '../../loops/print.ts'
+import type { ValType } from './encoder.ts'
+import { type Instr, isInstr } from './opcodes.ts'
+
+export type Registers = 'i32' | 'i64' | 'f32' | 'i16x8' | 'i32x4' | 'i64x2' | 'f32x4'
+
+/** Suffixes of the instructions that mean an operation, for integers and for floats; a name that does not exist is not used. */
+const SUFFIX: Partial<Record<OpName, readonly [string, string?]>> = {
+  add: ['add', 'add'],
+  sub: ['sub', 'sub'],
+  mul: ['mul', 'mul'],
+  neg: ['neg', 'neg'],
+  wadd: ['add'],
+  wsub: ['sub'],
+  wmul: ['mul'],
+  div: ['div_s', 'div'],
+  rem: ['rem_s'],
+  min: ['min_s', 'pmin'],
+  max: ['max_s', 'pmax'],
+  and: ['and'],
+  or: ['or'],
+  xor: ['xor'],
+  shl: ['shl'],
+  shr: ['shr_s'],
+  ushr: ['shr_u'],
+  eq: ['eq', 'eq'],
+  ne: ['ne', 'ne'],
+  lt: ['lt_s', 'lt'],
+  le: ['le_s', 'le'],
+  gt: ['gt_s', 'gt'],
+  ge: ['ge_s', 'ge'],
+  clz: ['clz'],
+}
+
+export const CONVERT: Readonly<Record<string, Instr>> = {
+  'toF32 i32': 'f32.convert_i32_s',
+  'toF32 i32x4': 'f32x4.convert_i32x4_s',
+  'toI32 f32': 'i32.trunc_sat_f32_s',
+  'toI32 f32x4': 'i32x4.trunc_sat_f32x4_s',
+  'extend i32': 'i64.extend_i32_s',
+  'wrap i64': 'i32.wrap_i64',
+  'bits f32': 'i32.reinterpret_f32',
+  'fromBits i32': 'f32.reinterpret_i32',
+  'dot i16x8': 'i32x4.dot_i16x8_s',
+}
+
+export const LOADS: Readonly<Record<string, readonly Instr[]>> = {
+  'i8 i32': ['i32.load8_s'],
+  'u8 i32': ['i32.load8_u'],
+  'i16 i32': ['i32.load16_s'],
+  'i32 i32': ['i32.load'],
+  'i64 i64': ['i64.load'],
+  'f32 f32': ['f32.load'],
+  'i8 i16x8': ['v128.load8x8_s'],
+  'u8 i16x8': ['v128.load8x8_u'],
+  'i16 i16x8': ['v128.load'],
+  'i8 i32x4': ['v128.load32_zero', 'i16x8.extend_low_i8x16_s', 'i32x4.extend_low_i16x8_s'],
+  'u8 i32x4': ['v128.load32_zero', 'i16x8.extend_low_i8x16_u', 'i32x4.extend_low_i16x8_u'],
+  'i16 i32x4': ['v128.load16x4_s'],
+  'i32 i32x4': ['v128.load'],
+  'i64 i64x2': ['v128.load'],
+  'f32 f32x4': ['v128.load'],
+}
+
+/** The instruction and, where lanes narrow, the bytes of the vector that are kept, at its bottom. */
+export const STORES: Readonly<Record<string, readonly [Instr, (readonly number[])?]>> = {
+  'i8 i32': ['i32.store8'],
+  'u8 i32': ['i32.store8'],
+  'i16 i32': ['i32.store16'],
+  'i32 i32': ['i32.store'],
+  'i64 i64': ['i64.store'],
+  'f32 f32': ['f32.store'],
+  'i8 i16x8': ['v128.store64_lane', [0, 2, 4, 6, 8, 10, 12, 14]],
+  'u8 i16x8': ['v128.store64_lane', [0, 2, 4, 6, 8, 10, 12, 14]],
+  'i16 i16x8': ['v128.store'],
+  'i8 i32x4': ['v128.store32_lane', [0, 4, 8, 12]],
+  'u8 i32x4': ['v128.store32_lane', [0, 4, 8, 12]],
+  'i16 i32x4': ['v128.store64_lane', [0, 1, 4, 5, 8, 9, 12, 13]],
+  'i32 i32x4': ['v128.store'],
+  'i64 i64x2': ['v128.store'],
+  'f32 f32x4': ['v128.store'],
+}
+
+export const SPLATS: Partial<Record<Elem, Instr>> = {
+  i32: 'v128.load32_splat',
+  f32: 'v128.load32_splat',
+  i64: 'v128.load64_splat',
+}
+
+export function registers(t: Type): Registers {
+  const name = printType(t)
+  switch (name) {
+    case 'i32':
+    case 'i64':
+    case 'f32':
+    case 'i16x8':
+    case 'i32x4':
+    case 'i64x2':
+    case 'f32x4':
+      return name
+  }
+  return bug(`no WebAssembly register holds ${name}`)
+}
+
+export function valType(t: Type): ValType {
+  const r = registers(t)
+  return r === 'i32' || r === 'i64' || r === 'f32' ? r : 'v128'
+}
+
+export const isCompare = (op: OpName): boolean => ['eq', 'ne', 'lt', 'le', 'gt', 'ge'].includes(op)
+const isBitwise = (op: OpName): boolean => ['and', 'or', 'xor'].includes(op)
+export const isShift = (op: OpName): boolean => ['shl', 'shr', 'ushr'].includes(op)
+
+export function instrOf(op: OpName, r: Registers): Instr | undefined {
+  const suffix = SUFFIX[op]?.[r === 'f32' || r === 'f32x4' ? 1 : 0]
+  const name = `${isBitwise(op) && r.includes('x') ? 'v128' : r}.${suffix}`
+  return isInstr(name) ? name : undefined
+}

@@ -1,0 +1,349 @@
+// Reads .tflite files. Only the walk is here: tensors become values, and each operator is handed to the spelling that
+// its code names. The file may be hostile: whatever it holds, the answer is a graph that `verify` accepts or a
+// ModelError. Source: the TensorFlow Lite schema; initial states as in TensorFlow Lite Micro.
+
+import { ModelError, MoteError } from '../errors.ts'
+import { Builder } from '../ir/build.ts'
+import { bytesOf, elemOf, type Graph, type Quant, type TensorType, type Value } from '../ir/graph.ts'
+import type { OptionValue, TfliteNode, TfliteSpelling } from '../ir/op.ts'
+import { verify } from '../ir/verify.ts'
+import { count, type Data, newData } from '../loops/ir.ts'
+import { OPS } from '../ops/index.ts'
+import { rangeOf } from '../ops/quant.ts'
+import { Table } from './flatbuffer.ts'
+import {
+  BUFFER,
+  CUSTOM,
+  dtypeOfCode,
+  IDENTIFIER,
+  MODEL,
+  OPERATOR,
+  OPERATOR_CODE,
+  operatorName,
+  QUANTIZATION,
+  SUBGRAPH,
+  TENSOR,
+  TYPE_CODES,
+  typeName,
+} from './tflite_schema.ts'
+
+const SPELLINGS: ReadonlyMap<number, TfliteSpelling> = new Map(
+  [...OPS.values()].flatMap((op) => op.spelled.tflite ?? []).map((spelling) => [spelling.code, spelling]),
+)
+
+const MAX_TENSOR_BYTES = 2 ** 31 - 1
+const MAX_RANK = 8
+/** The hint where an operator failed in a way of its own: a fault of mote's, unless the file is damaged. */
+export const NOT_UNDERSTOOD = 'if other programs run this model, please report it'
+const DAMAGED = 'the file is damaged: convert the model again'
+
+/**
+ * The graph that a .tflite file holds: subgraph 0, its operators in their order. Values carry the file's tensor names
+ * (made unique) and numbers; a layer is named by its first output. Throws ModelError for anything that is damaged or
+ * not supported.
+ */
+export function readTflite(bytes: Uint8Array): Graph {
+  if (bytes.length < 8 || String.fromCharCode(...bytes.subarray(4, 8)) !== IDENTIFIER)
+    throw new ModelError('.tflite file', `does not have "${IDENTIFIER}" at byte 4`, 'is this another kind of file?')
+  const model = Table.root(bytes)
+  const version = model.get(MODEL.version)
+  if (version !== 3)
+    throw new ModelError('.tflite file', `has schema version ${version}, supported is 3`, 'convert the model again')
+  const main = model.get(MODEL.subgraphs)?.[0]
+  if (!main) throw new ModelError('.tflite file', 'holds no subgraph', DAMAGED)
+  const operators = operatorsOf(model, main)
+  return new Importer(model, main, operators).graph()
+}
+
+/** One operator of the file with its spelling found and its tensor numbers read. */
+interface Operator {
+  readonly table: Table
+  readonly spelling: TfliteSpelling
+  readonly inputs: readonly number[]
+  readonly outputs: readonly number[]
+}
+
+/** Throws ModelError that names every operator without a spelling. */
+function operatorsOf(model: Table, main: Table): Operator[] {
+  const codes = (model.get(MODEL.operator_codes) ?? []).map((table) => {
+    const code = Math.max(table.get(OPERATOR_CODE.deprecated_builtin_code), table.get(OPERATOR_CODE.builtin_code))
+    const custom = code === CUSTOM ? (table.get(OPERATOR_CODE.custom_code) ?? '') : undefined
+    return { name: custom === undefined ? operatorName(code) : `custom "${custom}"`, spelling: SPELLINGS.get(code) }
+  })
+  const missing = new Map<string, number>()
+  const operators = (main.get(SUBGRAPH.operators) ?? []).flatMap((table, i): Operator[] => {
+    const index = table.get(OPERATOR.opcode_index)
+    if (index >= codes.length)
+      throw new ModelError(`operator ${i}`, `has code number ${index}, the file has ${codes.length} codes`, DAMAGED)
+    const { name, spelling } = codes[index]
+    const outputs = table.get(OPERATOR.outputs) ?? []
+    if (spelling) return [{ table, spelling, inputs: table.get(OPERATOR.inputs) ?? [], outputs }]
+    if (!missing.has(name)) missing.set(name, outputs[0] ?? -1)
+    return []
+  })
+  if (missing.size > 0) refuse(main, missing)
+  return operators
+}
+
+function refuse(main: Table, missing: ReadonlyMap<string, number>): never {
+  const [[name, tensor], ...others] = missing
+  const table = main.get(SUBGRAPH.tensors)?.[tensor]
+  const layer = table && (table.get(TENSOR.name) || `tensor_${tensor}`)
+  const more = others.length > 0 ? `, nor are ${others.map(([other]) => other).join(', ')}` : ''
+  const supported = [...SPELLINGS.values()].map((s) => s.name).sort()
+  throw new ModelError(
+    layer ? `layer "${layer}"` : 'model',
+    `operator ${name} is not supported${more}`,
+    `supported are ${supported.join(', ')}; leave such layers out of the model, or express them by these`,
+  )
+}
+
+/** A tensor as the file describes it. */
+interface Description {
+  readonly name: string
+  readonly table: Table
+}
+
+class Importer {
+  private readonly main: Table
+  private readonly operators: readonly Operator[]
+  private readonly build: Builder
+  private readonly buffers: readonly Table[]
+  private readonly tensors: readonly Description[]
+  /** The value of each tensor, once it is known. */
+  private readonly values = new Map<number, Value>()
+  private readonly producer = new Map<number, number>()
+  /** Tensors of one element type that share a buffer share its copy. */
+  private readonly copies = new Map<string, Data>()
+
+  constructor(model: Table, main: Table, operators: readonly Operator[]) {
+    this.main = main
+    this.operators = operators
+    this.build = new Builder(main.get(SUBGRAPH.name) || 'model')
+    this.buffers = model.get(MODEL.buffers) ?? []
+    const tables = main.get(SUBGRAPH.tensors) ?? []
+    const names = uniqueNames(tables.map((table, i) => table.get(TENSOR.name) || `tensor_${i}`))
+    this.tensors = tables.map((table, i) => ({ name: names[i], table }))
+    operators.forEach(({ outputs }, i) => {
+      for (const t of outputs) if (!this.producer.has(t)) this.producer.set(t, i)
+    })
+  }
+
+  graph(): Graph {
+    for (const t of this.main.get(SUBGRAPH.inputs) ?? []) {
+      const { name } = this.tensor(t, 'model')
+      if (this.values.has(t)) throw new ModelError(`input "${name}"`, 'is listed twice', DAMAGED)
+      this.values.set(t, this.build.input(name, this.type(t), t))
+    }
+    this.operators.forEach((_, i) => {
+      this.node(i)
+    })
+    const outputs = (this.main.get(SUBGRAPH.outputs) ?? []).map((t) => this.value(t, 'model'))
+    if (outputs.length === 0) throw new ModelError('model', 'has no outputs', DAMAGED)
+    return verify(this.build.graph(outputs))
+  }
+
+  private tensor(t: number, where: string): Description {
+    return (
+      this.tensors[t] ?? refused(where, `refers to tensor ${t}, the file has ${this.tensors.length} tensors`, DAMAGED)
+    )
+  }
+
+  private node(i: number): void {
+    const { table, spelling, inputs, outputs } = this.operators[i]
+    const names = outputs.map((t) => this.tensor(t, `operator ${i} (${spelling.name})`).name)
+    const from = names[0] ?? `${spelling.name}_${i}`
+    const where = `${spelling.name} "${from}"`
+    const own = new Set<number>()
+    for (const [k, t] of outputs.entries()) {
+      if (this.values.has(t) || own.has(t))
+        throw new ModelError(where, `computes "${names[k]}", which is an input or computed already`, DAMAGED)
+      if (this.tensors[t].table.get(TENSOR.is_variable) || (this.bytes(t)?.length ?? 0) > 0)
+        throw new ModelError(where, `computes "${names[k]}", which is a constant or a variable`, DAMAGED)
+      own.add(t)
+    }
+    if (outputs.length === 0) throw new ModelError(where, 'has no outputs', DAMAGED)
+    if (inputs.length === 0 || inputs[0] === -1) throw new ModelError(where, 'has no first input', DAMAGED)
+    this.build.from = from
+    const node: TfliteNode = {
+      inputs: inputs.map((t) => (t === -1 ? undefined : this.value(t, where, i))),
+      options: optionsOf(table, spelling, where),
+      result: { types: outputs.map((t) => this.type(t)), names, indices: outputs, from },
+    }
+    const results = understood(where, () => spelling.read(this.build, node))
+    if (results.length < outputs.length)
+      throw new ModelError(where, `has ${outputs.length} outputs, this operator computes ${results.length}`, DAMAGED)
+    outputs.forEach((t, k) => {
+      this.values.set(t, results[k])
+    })
+  }
+
+  /** The value of a tensor that is read: by operator `reader`, or by the model's outputs. */
+  private value(t: number, where: string, reader = this.operators.length): Value {
+    const { name, table } = this.tensor(t, where)
+    let v = this.values.get(t)
+    if (v) return v
+    if (table.get(TENSOR.is_variable)) {
+      const type = this.type(t)
+      v = this.build.state(name, type, initialState(type), t)
+    } else {
+      const data = this.data(t)
+      if (!data) {
+        const by = this.producer.get(t)
+        if (by !== undefined && by >= reader)
+          throw new ModelError(
+            where,
+            `reads "${name}" before ${this.operators[by].spelling.name} computes it`,
+            'operators must be stored in the order of their execution',
+          )
+        throw new ModelError(where, `reads "${name}", which has no data and which nothing computes`, DAMAGED)
+      }
+      v = this.build.const(name, this.type(t), data, t)
+    }
+    this.values.set(t, v)
+    return v
+  }
+
+  private type(t: number): TensorType {
+    const { name, table } = this.tensors[t]
+    const where = `tensor "${name}"`
+    const code = table.get(TENSOR.type)
+    const dtype = dtypeOfCode(code)
+    if (!dtype)
+      throw new ModelError(
+        where,
+        `has elements of type ${typeName(code)}; supported are ${Object.keys(TYPE_CODES).join(', ')}`,
+      )
+    const shape = table.get(TENSOR.shape) ?? []
+    if (shape.length > MAX_RANK)
+      throw new ModelError(where, `has ${shape.length} dimensions, supported are up to ${MAX_RANK}`)
+    if (shape.some((d) => d < 0))
+      throw new ModelError(where, `has the unknown shape [${shape}]`, 'convert the model with fixed input shapes')
+    if (table.get(TENSOR.sparsity))
+      throw new ModelError(where, 'is stored sparse', 'convert the model without sparse storage')
+    if (bytesOf({ dtype, shape }) > MAX_TENSOR_BYTES)
+      throw new ModelError(where, `has shape [${shape}], that is more than ${MAX_TENSOR_BYTES} bytes`)
+    const quant =
+      dtype === 'f32' || dtype === 'f16' || dtype === 'bool' ? undefined : quantOfTensor(table, { dtype, shape }, where)
+    return { dtype, shape, ...(quant && { quant }) }
+  }
+
+  /** The stored bytes of a tensor; undefined or empty where it has none. */
+  private bytes(t: number): Uint8Array | undefined {
+    const { name, table } = this.tensors[t]
+    if (table.get(TENSOR.external_buffer) !== 0)
+      throw new ModelError(`tensor "${name}"`, 'has its data in another file', 'convert the model into one file')
+    const index = table.get(TENSOR.buffer)
+    if (index === 0 && this.buffers.length === 0) return undefined
+    if (index >= this.buffers.length)
+      throw new ModelError(
+        `tensor "${name}"`,
+        `has its data in buffer ${index}, the file has ${this.buffers.length} buffers`,
+        DAMAGED,
+      )
+    const buffer = this.buffers[index]
+    const offset = buffer.get(BUFFER.offset)
+    return offset > 1 ? buffer.outside(offset, buffer.get(BUFFER.size)) : buffer.get(BUFFER.data)
+  }
+
+  /** The data of a constant, copied and aligned; undefined where the tensor has none. Packed types stay bytes. */
+  private data(t: number): Data | undefined {
+    const bytes = this.bytes(t) ?? new Uint8Array(0)
+    const type = this.type(t)
+    if (bytes.length === 0 && bytesOf(type) > 0) return undefined
+    if (bytes.length !== bytesOf(type))
+      throw new ModelError(
+        `tensor "${this.tensors[t].name}"`,
+        `is ${type.dtype}[${type.shape}], that is ${bytesOf(type)} bytes, its data has ${bytes.length}`,
+        DAMAGED,
+      )
+    const elem = elemOf(type.dtype)
+    const key = `${this.tensors[t].table.get(TENSOR.buffer)} ${elem}`
+    let data = this.copies.get(key)
+    if (!data) {
+      data = newData(elem ?? 'u8', elem ? count(type.shape) : bytes.length)
+      new Uint8Array(data.buffer).set(bytes)
+      this.copies.set(key, data)
+    }
+    return data
+  }
+}
+
+/** What a variable starts from: int8 the zero point, everything else zero. */
+export function initialState(type: TensorType): Data {
+  const elem = elemOf(type.dtype)
+  const data = newData(elem ?? 'u8', elem ? count(type.shape) : bytesOf(type))
+  return data instanceof Int8Array ? data.fill(type.quant?.zero[0] ?? 0) : data
+}
+
+function refused(where: string, what: string, hint?: string): never {
+  throw new ModelError(where, what, hint)
+}
+
+/** Runs an operator's reading: one that stumbles over what the file says has met a model that it does not know. */
+function understood<T>(where: string, read: () => T): T {
+  try {
+    return read()
+  } catch (e) {
+    if (e instanceof MoteError) throw e
+    throw new ModelError(where, `has inputs or options that are not understood (${e})`, NOT_UNDERSTOOD)
+  }
+}
+
+/** Equal names after the first get `#1`, `#2`, … */
+export function uniqueNames(wanted: readonly string[]): string[] {
+  const taken = new Set<string>()
+  const next = new Map<string, number>()
+  return wanted.map((base) => {
+    let name = base
+    for (let k = next.get(base) ?? 1; taken.has(name); k++) {
+      name = `${base}#${k}`
+      next.set(base, k + 1)
+    }
+    taken.add(name)
+    return name
+  })
+}
+
+/** Scales and zero points; undefined where the file gives no scales. One scale is per tensor, whatever its axis. */
+function quantOfTensor(table: Table, { dtype, shape }: TensorType, where: string): Quant | undefined {
+  const quantization = table.get(TENSOR.quantization)
+  if (!quantization) return undefined
+  if (quantization.get(QUANTIZATION.details_type) !== 0)
+    throw new ModelError(where, 'is quantised in blocks', 'supported are scales per tensor and per channel')
+  const scale = Float64Array.from(quantization.get(QUANTIZATION.scale) ?? [])
+  if (scale.length === 0) return undefined
+  const zeros = quantization.get(QUANTIZATION.zero_point) ?? []
+  if (zeros.length > 1 && zeros.length !== scale.length)
+    throw new ModelError(where, `has ${scale.length} scales and ${zeros.length} zero points`, DAMAGED)
+  const wrong = scale.find((s) => !(s > 0 && Number.isFinite(s)))
+  if (wrong !== undefined) throw new ModelError(where, `has the scale ${wrong}, scales are positive`, DAMAGED)
+  const { min, max } = dtype === 'i4' ? { min: -8, max: 7 } : dtype === 'i2' ? { min: -2, max: 1 } : rangeOf(dtype)
+  const outside = zeros.find((z) => z < min || z > max)
+  if (outside !== undefined)
+    throw new ModelError(where, `has the zero point ${outside}, those of ${dtype} lie in [${min}, ${max}]`, DAMAGED)
+  const zero = Int32Array.from(scale, (_, i) => zeros[zeros.length === 1 ? 0 : i] ?? 0)
+  if (scale.length === 1) return { scale, zero }
+  // Some converters give a bias the axis of its weights.
+  const axis = shape.length === 1 ? 0 : quantization.get(QUANTIZATION.quantized_dimension)
+  if (shape[axis] !== scale.length)
+    throw new ModelError(where, `has ${scale.length} scales along axis ${axis}, its shape is [${shape}]`, DAMAGED)
+  return { scale, zero, axis }
+}
+
+/** The options that the spelling describes: from the operator's table, or the schema's defaults where it has none. */
+function optionsOf(operator: Table, spelling: TfliteSpelling, where: string): Record<string, OptionValue> {
+  if (!spelling.options) return {}
+  const { id, fields } = spelling.options
+  const type = operator.get(OPERATOR.builtin_options_type)
+  const table = type === 0 ? undefined : operator.get(OPERATOR.builtin_options)
+  if (table && type !== id) throw new ModelError(where, `has options of kind ${type}, expected ${id}`, DAMAGED)
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]): [string, OptionValue] => {
+      if (table) return [name, table.get(field)]
+      if (field.default !== undefined) return [name, field.default]
+      const list = field.type === 'string' || field.type === 'i32[]' || field.type === 'f32[]'
+      return [name, list ? undefined : field.type === 'bool' ? false : 0]
+    }),
+  )
+}

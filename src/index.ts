@@ -1,0 +1,25 @@
+// The public interface of the library. All of it runs in Node, in browsers and in workers.
+
+export { type CompileOptions, compile, type OutputFile, type Program } from './emit/program.ts'
+export { BudgetError, InputError, ModelError, MoteError, ToolError } from './errors.ts'
+export { writeTflite } from './export/tflite.ts'
+export { readModel } from './import/read.ts'
+export { Builder, type NodeOptions } from './ir/build.ts'
+export { loadGraph, saveGraph } from './ir/file.ts'
+export {
+  type DType,
+  type Graph,
+  type Node,
+  type Quant,
+  quantOf,
+  type Storage,
+  type TensorType,
+  type Value,
+} from './ir/graph.ts'
+export { printGraph } from './ir/print.ts'
+export type { Data } from './loops/ir.ts'
+export * as ops from './ops/all.ts'
+export type { LayerReport, Plan } from './plan/plan.ts'
+export { instantiate } from './run/instantiate.ts'
+export type { Port, RunningModel, Trace } from './run/model.ts'
+export { reference } from './run/reference.ts'

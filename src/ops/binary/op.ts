@@ -1,0 +1,159 @@
+// Elementwise a + b, a - b and a * b with numpy broadcasting and a clamp on the result: f32, int8 and int16 as TensorFlow
+// Lite Micro's reference kernels compute them (operands shifted left and rescaled for sums, one requantisation for
+// products), int32 wrapping.
+
+import { ModelError } from '../../errors.ts'
+import { layer } from '../../ir/build.ts'
+import type { Node, TensorType, Value } from '../../ir/graph.ts'
+import type { Attrs, Effect, Op, TfliteSpelling } from '../../ir/op.ts'
+import { requant } from '../../loops/arith.ts'
+import { count, newData } from '../../loops/ir.ts'
+import { numbers } from '../accumulate.ts'
+import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
+import { bothClamps, type Clamp, clampOfTflite, clampRange, clampToTflite, expectDtype, perTensor } from '../quant.ts'
+import { reading } from '../tflite.ts'
+import { broadcastShape } from './broadcast.ts'
+import { lower } from './lower.ts'
+import { productRescale, sumRescale } from './rescale.ts'
+
+export type Binary = Attrs & { readonly clamp: Clamp }
+export type Combine = 'add' | 'sub' | 'mul'
+
+function infer([a, b]: readonly (TensorType | undefined)[]): TensorType[] {
+  return [{ dtype: a!.dtype, shape: broadcastShape(a!.shape, b!.shape) ?? [] }]
+}
+
+function check(node: Node<Binary>, combine: Combine): void {
+  const where = layer(node)
+  expectInputs(node, 2)
+  const [a, b] = (node.inputs as Value[]).map((v) => v.type)
+  const y = node.outputs[0].type
+  expectDtype(a, ['f32', 'i8', 'i16', 'i32'], 'input', where)
+  if (b.dtype !== a.dtype) throw new ModelError(where, `inputs are ${a.dtype} and ${b.dtype}, both need one type`)
+  if (!broadcastShape(a.shape, b.shape))
+    throw new ModelError(where, `inputs have shapes [${a.shape}] and [${b.shape}], which do not broadcast`)
+  expectOutputs(node, infer([a, b]))
+  if (a.dtype === 'i32' && (node.attrs.clamp.min !== undefined || node.attrs.clamp.max !== undefined))
+    throw new ModelError(where, `has a fused activation on i32, supported are f32, i8 and i16`)
+  if (a.dtype !== 'i8' && a.dtype !== 'i16') return
+  const zeros = [perTensor(a, 'input 0', where), perTensor(b, 'input 1', where), perTensor(y, 'output', where)]
+  const shifted = zeros.find((q) => q.zero !== 0)
+  if (a.dtype === 'i16' && shifted) throw new ModelError(where, `has zero point ${shifted.zero}, i16 needs 0`)
+  if (combine !== 'mul' && sumRescale(node, (x) => x).real >= 1)
+    throw new ModelError(
+      where,
+      `output scale ${zeros[2].scale} is too small for input scales ${zeros[0].scale} and ${zeros[1].scale}`,
+    )
+}
+
+/** One element of the result from one of each operand. */
+function evalElement(node: Node<Binary>, combine: Combine): (a: number, b: number) => number {
+  const y = node.outputs[0].type
+  const plain = {
+    add: (a: number, b: number) => a + b,
+    sub: (a: number, b: number) => a - b,
+    mul: Math.imul,
+  }[combine]
+  const { lo, hi } = clampRange(y, node.attrs.clamp)
+  if (y.dtype === 'i32') return (a, b) => plain(a, b) | 0
+  if (y.dtype === 'f32')
+    return (a, b) => {
+      const v = Math.fround(combine === 'mul' ? a * b : plain(a, b))
+      return v < lo ? lo : v > hi ? hi : v
+    }
+  const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
+  const zy = y.quant!.zero[0]
+  const clamp = (v: number) => Math.min(hi, Math.max(lo, v))
+  if (combine === 'mul') {
+    const m = productRescale(node)
+    return (a, b) => clamp((requant((a - za) * (b - zb), m.multiplier, m.shift) + zy) | 0)
+  }
+  const { inputs, output, leftShift } = sumRescale(node, combine === 'sub' ? Math.fround : (x) => x)
+  const scaled = inputs.map((m) => (x: number) => requant(x << leftShift, m.multiplier, m.shift))
+  return (a, b) => clamp(requant(plain(scaled[0](a - za), scaled[1](b - zb)), output.multiplier, output.shift) + zy)
+}
+
+function evaluate(node: Node<Binary>, combine: Combine, A: ArrayLike<number>, B: ArrayLike<number>) {
+  const { shape } = node.outputs[0].type
+  const steps = node.inputs.map((v) => {
+    const s = v!.type.shape
+    return shape.map((_, d) => {
+      const own = d - shape.length + s.length
+      return own < 0 || s[own] === 1 ? 0 : count(s.slice(own + 1))
+    })
+  })
+  const element = evalElement(node, combine)
+  const Y = numbers(newData(outputElem(node), count(shape)))
+  const at = shape.map(() => 0)
+  for (let i = 0; i < Y.length; i++) {
+    const [p, q] = steps.map((step) => step.reduce((sum, n, d) => sum + n * at[d], 0))
+    Y[i] = element(A[p], B[q])
+    for (let d = shape.length - 1; d >= 0 && ++at[d] === shape[d]; d--) at[d] = 0
+  }
+  return Y
+}
+
+/** The bias that a float addition without clamp is, where one operand is a constant along the last axis. */
+function biasOf(node: Node<Binary>): Effect | undefined {
+  const y = node.outputs[0].type
+  const { clamp } = node.attrs
+  if (y.dtype !== 'f32' || clamp.min !== undefined || clamp.max !== undefined) return undefined
+  for (const [i, v] of (node.inputs as Value[]).entries()) {
+    const other = node.inputs[1 - i] as Value
+    const alongLast = v.type.shape.length > 0 && v.type.shape.at(-1) === y.shape.at(-1)
+    if (v.storage !== 'const' || !alongLast || count(v.type.shape) !== y.shape.at(-1)) continue
+    if (other.type.shape.length === y.shape.length && count(other.type.shape) === count(y.shape))
+      return { does: 'bias', bias: v }
+  }
+  return undefined
+}
+
+function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'> & { id: number; pot: boolean }) {
+  const { name, code, id, pot } = spelling
+  const op: Op<Binary> = {
+    name: combine,
+    spelled: {
+      tflite: [
+        {
+          name,
+          code,
+          options: {
+            id,
+            fields: {
+              fused_activation_function: { slot: 0, type: 'i8', default: 0 },
+              ...(pot && { pot_scale_int16: { slot: 1, type: 'bool' as const, default: true } }),
+            },
+          },
+          read(build, node) {
+            const clamp = clampOfTflite(node.options.fused_activation_function, reading(combine, node))
+            return build.add(op, node.inputs, { clamp }, node.result)
+          },
+          write({ inputs, attrs }) {
+            const activation = clampToTflite(attrs.clamp)
+            if (activation === undefined) return undefined
+            return { inputs, options: { fused_activation_function: activation, ...(pot && { pot_scale_int16: true }) } }
+          },
+        },
+      ],
+    },
+    infer,
+    check: (node) => check(node, combine),
+    eval: (node, [a, b]) => [evaluate(node, combine, numbers(a), numbers(b))],
+    lower: (node) => lower(node, combine),
+    cost: (node) => costOf(node, 0),
+    inPlace(node) {
+      const n = count(node.outputs[0].type.shape)
+      return node.inputs.flatMap((v, i) => (v && count(v.type.shape) === n ? [i] : []))
+    },
+    ...(combine === 'add' && { effect: biasOf }),
+    absorb(node, effect, other, side) {
+      if (effect.does !== 'clamp' || side !== 'after') return undefined
+      return { ...node, attrs: { clamp: bothClamps(node.attrs.clamp, effect) }, outputs: other.outputs }
+    },
+  }
+  return op
+}
+
+export const add = binary('add', { name: 'ADD', code: 0, id: 11, pot: true })
+export const sub = binary('sub', { name: 'SUB', code: 41, id: 28, pot: true })
+export const mul = binary('mul', { name: 'MUL', code: 18, id: 21, pot: false })

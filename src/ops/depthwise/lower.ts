@@ -1,0 +1,49 @@
+// The loops of a depthwise convolution: for each output, one sum over the window in the order kh, kw. The multiplier has
+// a loop of its own only where it is more than 1, so that the channel's loop is otherwise the innermost parallel one.
+
+import type { Node, Value } from '../../ir/graph.ts'
+import type { Call } from '../../ir/op.ts'
+import * as L from '../../loops/build.ts'
+import type { Elem, Expr, Stmt } from '../../loops/ir.ts'
+import { accumulator } from '../accumulate.ts'
+import { overWindow } from '../window.ts'
+import type { DepthwiseConv2d } from './op.ts'
+
+export function lower(node: Node<DepthwiseConv2d>): Call {
+  const [x, w] = node.inputs as [Value, Value]
+  const y = node.outputs[0]
+  const [, H, W, C] = x.type.shape
+  const [, KH, KW, O] = w.type.shape
+  const [N, OH, OW] = y.type.shape
+  const M = O / C
+  const elem = x.type.dtype as Elem
+
+  const acc = accumulator(node, O, 'f64', function* (o) {
+    for (let i = 0; i < KH * KW; i++) yield i * O + o
+  })
+  const X = L.buffer('x', elem, x.type.shape)
+  const Wt = L.buffer('w', elem, [KH, KW, O])
+  const Y = L.buffer('y', elem, y.type.shape, 'write')
+
+  const output = (n: Expr, oh: Expr, ow: Expr, c: Expr, o: Expr): Stmt[] => {
+    const [start, sum] = acc.start(o)
+    return [
+      start,
+      overWindow(node.attrs, [H, W], [KH, KW], oh, ow, (ih, iw, kh, kw) =>
+        acc.step(sum, L.load(X, n, ih, iw, c), L.load(Wt, kh, kw, o)),
+      ),
+      L.store(Y, [n, oh, ow, o], acc.finish(sum, o)),
+    ]
+  }
+  const body =
+    M === 1
+      ? L.loops(['n', 'oh', 'ow', 'c'], [N, OH, OW, C], (n, oh, ow, c) => output(n, oh, ow, c, c))
+      : L.loops(['n', 'oh', 'ow', 'c', 'mult'], [N, OH, OW, C, M], (n, oh, ow, c, mult) =>
+          output(n, oh, ow, c, L.add(L.mul(c, M), mult)),
+        )
+
+  return {
+    kernel: L.kernel('depthwise_conv2d', [X, Wt, ...acc.bufs, Y], ...acc.head, body),
+    args: [{ value: x }, { value: w }, ...acc.args, { value: y }],
+  }
+}

@@ -1,0 +1,136 @@
+// Depthwise convolution over NHWC images: channel o of y[N, OH, OW, C * M] sums input channel floor(o / M) of
+// x[N, H, W, C] under w[1, KH, KW, C * M] (TensorFlow Lite's layout), plus b[C * M]. f32, and int8 with per-tensor or
+// per-channel weights (TensorFlow Lite's int8 specification: scales along axis 3). M, the depth multiplier, follows
+// from the shapes.
+
+import { ModelError } from '../../errors.ts'
+import { layer } from '../../ir/build.ts'
+import type { TensorType, Value } from '../../ir/graph.ts'
+import type { Op } from '../../ir/op.ts'
+import { count, elemOfData, newData } from '../../loops/ir.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalOutput, numbers } from '../accumulate.ts'
+import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
+import { clampOfTflite, clampToTflite } from '../quant.ts'
+import { absorbPad, eachTap, padOfTflite, padToTflite, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import { lower } from './lower.ts'
+
+export type DepthwiseConv2d = Accumulating & Window
+
+function infer(inputs: readonly (TensorType | undefined)[], a: DepthwiseConv2d): TensorType[] {
+  const [x, w] = [inputs[0]!.shape, inputs[1]!.shape]
+  const [oh, ow] = windowOutput(x.slice(1, 3), w.slice(1, 3), a)
+  return [{ dtype: inputs[0]!.dtype, shape: [x[0], oh, ow, w[3]] }]
+}
+
+export const depthwiseConv2d: Op<DepthwiseConv2d> = {
+  name: 'depthwise_conv2d',
+
+  spelled: {
+    tflite: [
+      {
+        name: 'DEPTHWISE_CONV_2D',
+        code: 4,
+        options: {
+          id: 2,
+          fields: {
+            ...WINDOW_FIELDS,
+            depth_multiplier: { slot: 3, type: 'i32', default: 0 },
+            fused_activation_function: { slot: 4, type: 'i8', default: 0 },
+            dilation_w_factor: { slot: 5, type: 'i32', default: 1 },
+            dilation_h_factor: { slot: 6, type: 'i32', default: 1 },
+          },
+        },
+        read(build, { inputs, options: o, result }) {
+          const where = `depthwise_conv2d "${result.from}"`
+          const [x, w, b] = inputs
+          if (x?.type.shape.length !== 4 || w?.type.shape.length !== 4)
+            throw new ModelError(
+              where,
+              `input is [${x?.type.shape}] and weight [${w?.type.shape}], both need 4 dimensions`,
+            )
+          const stride = [o.stride_h as number, o.stride_w as number]
+          const dilation = [o.dilation_h_factor as number, o.dilation_w_factor as number]
+          const pad = padOfTflite(o.padding, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3), stride, dilation)
+          const clamp = clampOfTflite(o.fused_activation_function, where)
+          return build.add(depthwiseConv2d, [x, w, b], { stride, dilation, pad, clamp }, result)
+        },
+        write({ inputs, attrs: a }) {
+          const [x, w] = inputs as [Value, Value]
+          const padding = padToTflite(a, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3))
+          const activation = clampToTflite(a.clamp)
+          if (padding === undefined || activation === undefined) return undefined
+          return {
+            inputs,
+            options: {
+              padding,
+              stride_w: a.stride[1],
+              stride_h: a.stride[0],
+              depth_multiplier: w.type.shape[3] / x.type.shape[3],
+              fused_activation_function: activation,
+              dilation_w_factor: a.dilation[1],
+              dilation_h_factor: a.dilation[0],
+            },
+          }
+        },
+      },
+    ],
+  },
+
+  infer,
+
+  check(node) {
+    const where = layer(node)
+    expectInputs(node, 2, 3)
+    const [x, w] = node.inputs.map((v) => v?.type.shape)
+    if (x?.length !== 4 || w?.length !== 4)
+      throw new ModelError(where, `input is [${x}] and weight [${w}], both need 4 dimensions`)
+    if (w[0] !== 1) throw new ModelError(where, `weight is [${w}], its first dimension must be 1`)
+    if (w[3] % x[3] !== 0)
+      throw new ModelError(where, `weight has ${w[3]} channels, expected a multiple of the input's ${x[3]}`)
+    const { stride, dilation } = node.attrs
+    if ([...stride, ...dilation].some((s) => !Number.isInteger(s) || s < 1))
+      throw new ModelError(where, `stride [${stride}] and dilation [${dilation}] must be at least 1`)
+    checkAccumulation(node, w[3], 3)
+    expectOutputs(
+      node,
+      infer(
+        node.inputs.map((v) => v?.type),
+        node.attrs,
+      ),
+    )
+  },
+
+  eval(node, [x, w, b]) {
+    const [X, W, B] = [numbers(x), numbers(w), b && numbers(b)]
+    const [xs, ws] = node.inputs.slice(0, 2).map((v) => v!.type.shape)
+    const [N, H, IW, C] = xs
+    const [, KH, KW, O] = ws
+    const [, OH, OW] = node.outputs[0].type.shape
+    const zx = node.inputs[0]!.type.quant?.zero[0] ?? 0
+    const float = elemOfData(X) === 'f32'
+    const finish = evalOutput(node, O, 'f64')
+    const Y = numbers(newData(outputElem(node), N * OH * OW * O))
+    for (let n = 0, i = 0; n < N; n++)
+      for (let oh = 0; oh < OH; oh++)
+        for (let ow = 0; ow < OW; ow++)
+          for (let o = 0; o < O; o++, i++) {
+            const c = Math.floor((o * C) / O)
+            let acc = float ? 0 : (B?.[o] ?? 0)
+            eachTap(node.attrs, [H, IW], [KH, KW], oh, ow, (ih, iw, kh, kw) => {
+              const xi = X[((n * H + ih) * IW + iw) * C + c]
+              const wi = W[(kh * KW + kw) * O + o]
+              acc = float ? Math.fround(acc + Math.fround(xi * wi)) : (acc + (xi - zx) * wi) | 0
+            })
+            if (float && B) acc = Math.fround(acc + B[o])
+            Y[i] = finish(acc, o)
+          }
+    return [Y]
+  },
+
+  lower,
+
+  cost: (node) => costOf(node, count(node.outputs[0].type.shape) * count(node.inputs[1]!.type.shape.slice(1, 3))),
+
+  absorb: (node, effect, other, side, input) =>
+    absorbPad(node, effect, other, side, input) ?? absorbEpilogue(node, effect, other, side),
+}

@@ -1,0 +1,67 @@
+import { quantOf, type TensorType } from '../../ir/graph.ts'
+import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { type FullyConnected, fullyConnected } from './op.ts'
+
+interface Shape {
+  input: number[]
+  weight: [number, number]
+  attrs?: Partial<FullyConnected>
+  bias?: boolean
+  perChannel?: boolean
+  /** The output shape that the file gives, where it is not the one that TensorFlow Lite computes. */
+  output?: number[]
+}
+
+const SHAPES: Record<string, Shape> = {
+  'one row, inputs divisible by 8': { input: [1, 32], weight: [8, 32] },
+  'odd sizes': { input: [1, 13], weight: [5, 13] },
+  'four rows, ReLU': { input: [4, 16], weight: [7, 16], attrs: { clamp: { min: 0 } } },
+  'an image as one row, ReLU6': { input: [1, 3, 4, 2], weight: [6, 24], attrs: { clamp: { min: 0, max: 6 } } },
+  'an image as six rows': { input: [1, 3, 2, 8], weight: [3, 8] },
+  'leading dimensions kept': { input: [2, 3, 8], weight: [4, 8], attrs: { keepDims: true } },
+  'one dimension, no bias': { input: [12], weight: [3, 12], bias: false },
+  'one output': { input: [3, 9], weight: [1, 9], attrs: { clamp: { min: -1, max: 1 } } },
+  'a scale for each output': { input: [2, 24], weight: [6, 24], perChannel: true },
+  'output shaped by the file': { input: [1, 6, 4], weight: [5, 4], output: [2, 3, 5] },
+}
+
+const COMPUTED: readonly OpCase[] = [
+  opCase('fully_connected int8: weights and bias computed while the model runs', (b) => {
+    const x = b.input('x', i8([2, 9], 0.05, 7))
+    const w = b.input('w', i8([4, 9], 0.02, 0))
+    const bias = b.input('b', { dtype: 'i32', shape: [4] })
+    const attrs = { clamp: {}, keepDims: false }
+    return b.one(fullyConnected, [x, w, bias], attrs, { quant: quantOf(0.2, -4) })
+  }),
+  opCase('fully_connected int8: a sum that leaves int32', (b) => {
+    const x = b.input('x', i8([1, 8], 0.05, -128))
+    const w = b.weights('w', [3, 8], 0.01)
+    const bias = b.const('b', { dtype: 'i32', shape: [3] }, Int32Array.of(2 ** 31 - 1, -(2 ** 31), 2 ** 31 - 2000))
+    const attrs = { clamp: {}, keepDims: false }
+    return b.one(fullyConnected, [x, w, bias], attrs, { quant: quantOf(2000, 0) })
+  }),
+]
+
+const SHAPED: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => {
+  const attrs: FullyConnected = { clamp: {}, keepDims: false, ...s.attrs }
+  const [N] = s.weight
+  const types = (t: (shape: number[]) => TensorType) => (s.output ? { types: [t(s.output)] } : {})
+  return [
+    opCase(`fully_connected int8: ${name}`, (b) => {
+      const x = b.input('x', i8(s.input, 0.05, -3))
+      const w = b.weights('w', s.weight, 0.01, s.perChannel ? 0 : undefined)
+      const bias = s.bias === false ? undefined : b.bias('b', N)
+      return b.one(fullyConnected, [x, w, bias], attrs, {
+        quant: quantOf(0.09, 5),
+        ...types((shape) => i8(shape, 0.09, 5)),
+      })
+    }),
+    opCase(`fully_connected f32: ${name}`, (b) => {
+      const x = b.input('x', f32(s.input))
+      const bias = s.bias === false ? undefined : b.floats('b', [N])
+      return b.one(fullyConnected, [x, b.floats('w', s.weight), bias], attrs, types(f32))
+    }),
+  ]
+})
+
+export const cases: readonly OpCase[] = [...SHAPED, ...COMPUTED]

@@ -1,0 +1,119 @@
+// Fully connected layer: x, read as [M, K] whatever its shape, * w[N, K] + b[N] -> y with M * N elements. f32, and int8
+// with one weight scale or one for each output (TensorFlow Lite's int8 specification). With one scale TensorFlow Lite
+// rounds the product of the scales to float32, with several it does not.
+
+import { ModelError } from '../../errors.ts'
+import { layer } from '../../ir/build.ts'
+import { sameShape, type TensorType, type Value } from '../../ir/graph.ts'
+import type { Op } from '../../ir/op.ts'
+import { count, elemOfData, newData } from '../../loops/ir.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalOutput, numbers } from '../accumulate.ts'
+import { costOf, expectInputs, outputElem } from '../check.ts'
+import { clampOfTflite, clampToTflite } from '../quant.ts'
+import { lower, scaleProduct } from './lower.ts'
+
+/** `keepDims`: the output keeps the input's leading dimensions; otherwise it is [M, N]. */
+export type FullyConnected = Accumulating & { readonly keepDims: boolean }
+
+function outputShape(x: readonly number[], w: readonly number[], keepDims: boolean): number[] {
+  return keepDims ? [...x.slice(0, -1), w[0]] : [count(x) / w[1], w[0]]
+}
+
+export const fullyConnected: Op<FullyConnected> = {
+  name: 'fully_connected',
+
+  spelled: {
+    tflite: [
+      {
+        name: 'FULLY_CONNECTED',
+        code: 9,
+        options: {
+          id: 8,
+          fields: {
+            fused_activation_function: { slot: 0, type: 'i8', default: 0 },
+            weights_format: { slot: 1, type: 'i8', default: 0 },
+            keep_num_dims: { slot: 2, type: 'bool', default: false },
+          },
+        },
+        read(build, { inputs, options: o, result }) {
+          const where = `fully_connected "${result.from}"`
+          if (o.weights_format !== 0)
+            throw new ModelError(
+              where,
+              `weights_format is ${o.weights_format}, supported is 0 (DEFAULT)`,
+              'convert the model without shuffled weights',
+            )
+          const attrs = {
+            clamp: clampOfTflite(o.fused_activation_function, where),
+            keepDims: o.keep_num_dims === true,
+          }
+          return build.add(fullyConnected, inputs.slice(0, 3), attrs, result)
+        },
+        write({ inputs, outputs, attrs }) {
+          const [x, w] = inputs as [Value, Value]
+          const activation = clampToTflite(attrs.clamp)
+          const keeps = [false, true].find((k) =>
+            sameShape(outputs[0].type.shape, outputShape(x.type.shape, w.type.shape, k)),
+          )
+          if (activation === undefined || keeps === undefined) return undefined
+          return {
+            inputs,
+            options: { fused_activation_function: activation, weights_format: 0, keep_num_dims: keeps },
+          }
+        },
+      },
+    ],
+  },
+
+  infer(inputs, attrs): TensorType[] {
+    const [x, w] = inputs as [TensorType, TensorType]
+    return [{ dtype: x.dtype, shape: outputShape(x.shape, w.shape, attrs.keepDims) }]
+  },
+
+  check(node) {
+    const where = layer(node)
+    expectInputs(node, 2, 3)
+    const [x, w] = (node.inputs as Value[]).map((v) => v?.type.shape)
+    if (w.length !== 2) throw new ModelError(where, `weight is [${w}], expected 2 dimensions`)
+    const [N, K] = w
+    if (N < 1 || K < 1 || count(x) < 1 || count(x) % K !== 0)
+      throw new ModelError(where, `input [${x}] has ${count(x)} elements, expected a multiple of the weight's ${K}`)
+    if (node.attrs.keepDims && x[x.length - 1] !== K)
+      throw new ModelError(where, `the input's last dimension is ${x[x.length - 1]}, weight expects ${K}`)
+    checkAccumulation(node, N, 0)
+    if (node.outputs.length !== 1) throw new ModelError(where, `has ${node.outputs.length} outputs, expected 1`)
+    const y = node.outputs[0].type.shape
+    const M = count(x) / K
+    if (y[y.length - 1] !== N || count(y) !== M * N)
+      throw new ModelError(
+        where,
+        `output has shape [${y}], expected [${outputShape(x, w, node.attrs.keepDims)}] or another split of its ${M} rows`,
+      )
+  },
+
+  eval(node, [x, w, b]) {
+    const [X, W, B] = [numbers(x), numbers(w), b && numbers(b)]
+    const [N, K] = node.inputs[1]!.type.shape
+    const zx = node.inputs[0]!.type.quant?.zero[0] ?? 0
+    const float = elemOfData(X) === 'f32'
+    const finish = evalOutput(node, N, scaleProduct(node))
+    const Y = numbers(newData(outputElem(node), (X.length / K) * N))
+    for (let i = 0; i < Y.length; i++) {
+      const n = i % N
+      const row = Math.floor(i / N) * K
+      let acc = float ? 0 : (B?.[n] ?? 0)
+      for (let k = 0; k < K; k++)
+        if (float) acc = Math.fround(acc + Math.fround(X[row + k] * W[n * K + k]))
+        else acc = (acc + (X[row + k] - zx) * W[n * K + k]) | 0
+      if (float && B) acc = Math.fround(acc + B[n])
+      Y[i] = finish(acc, n)
+    }
+    return [Y]
+  },
+
+  lower,
+
+  cost: (node) => costOf(node, count(node.outputs[0].type.shape) * node.inputs[1]!.type.shape[1]),
+
+  absorb: (node, effect, other, side) => absorbEpilogue(node, effect, other, side),
+}

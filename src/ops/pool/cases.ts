@@ -1,0 +1,28 @@
+import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { averagePool2d, maxPool2d, type Pool } from './op.ts'
+
+interface Shape {
+  input: number[]
+  attrs: Partial<Pool> & Pick<Pool, 'kernel'>
+}
+
+const SHAPES: Record<string, Shape> = {
+  '2x2 by 2': { input: [1, 4, 6, 8], attrs: { kernel: [2, 2], stride: [2, 2] } },
+  'global, odd channels': { input: [1, 5, 3, 7], attrs: { kernel: [5, 3] } },
+  '3x3 SAME': { input: [1, 5, 6, 4], attrs: { kernel: [3, 3], pad: [1, 1, 1, 1] } },
+  'stride 2, odd padding, ReLU6, batch 2': {
+    input: [2, 6, 7, 3],
+    attrs: { kernel: [3, 2], stride: [2, 2], pad: [0, 0, 1, 1], clamp: { min: 0, max: 6 } },
+  },
+  ReLU: { input: [1, 4, 4, 8], attrs: { kernel: [2, 2], clamp: { min: 0 } } },
+  'window of one, rows skipped': { input: [1, 5, 4, 2], attrs: { kernel: [1, 1], stride: [2, 1] } },
+  'window larger than the image': { input: [1, 2, 3, 4], attrs: { kernel: [4, 5], pad: [3, 2, 2, 4] } },
+}
+
+export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => {
+  const attrs: Pool = { stride: [1, 1], pad: [0, 0, 0, 0], clamp: {}, ...s.attrs }
+  return [averagePool2d, maxPool2d].flatMap((op) => [
+    opCase(`${op.name} int8: ${name}`, (b) => b.one(op, [b.input('x', i8(s.input, 0.05, -3))], attrs)),
+    opCase(`${op.name} f32: ${name}`, (b) => b.one(op, [b.input('x', f32(s.input))], attrs)),
+  ])
+})

@@ -1,0 +1,36 @@
+import { quantOf } from '../../ir/graph.ts'
+import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { mean, type Reduce, sum } from './op.ts'
+
+interface Shape {
+  input: number[]
+  attrs: Reduce
+  /** Scale and zero point of the int8 output where they are not the input's. */
+  output?: [number, number]
+}
+
+const SHAPES: Record<string, Shape> = {
+  'height and width, dimensions kept': { input: [2, 3, 5, 8], attrs: { axes: [1, 2], keepDims: true } },
+  'height and width': { input: [1, 7, 7, 5], attrs: { axes: [1, 2], keepDims: false } },
+  'height and width, other scale': {
+    input: [1, 4, 3, 8],
+    attrs: { axes: [1, 2], keepDims: true },
+    output: [0.021, 17],
+  },
+  'last axis': { input: [3, 4, 6], attrs: { axes: [2], keepDims: false } },
+  'first axis, larger scale': { input: [9, 8], attrs: { axes: [0], keepDims: true }, output: [0.2, -100] },
+  'axes apart': { input: [3, 2, 5, 4], attrs: { axes: [0, 2], keepDims: false }, output: [0.013, 1] },
+  'every axis': { input: [2, 3, 4], attrs: { axes: [0, 1, 2], keepDims: false } },
+  'no axis': { input: [4, 3], attrs: { axes: [], keepDims: false }, output: [0.04, 0] },
+  'axes of one element': { input: [1, 1, 6], attrs: { axes: [0, 1], keepDims: false }, output: [0.06, 3] },
+  'multiplier near 2^-31': { input: [5, 4], attrs: { axes: [0], keepDims: false }, output: [9e7, 2] },
+}
+
+export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, { input, attrs, output }]) =>
+  [mean, sum].flatMap((op) => [
+    opCase(`${op.name} int8: ${name}`, (b) =>
+      b.one(op, [b.input('x', i8(input, 0.05, -3))], attrs, output && { quant: quantOf(...output) }),
+    ),
+    opCase(`${op.name} f32: ${name}`, (b) => b.one(op, [b.input('x', f32(input))], attrs)),
+  ]),
+)

@@ -1,0 +1,88 @@
+// The same elements in the same order under another shape: TFLite's RESHAPE, SQUEEZE and EXPAND_DIMS. The shape is an
+// attribute; one dimension may be -1, what the others leave.
+
+import { ModelError } from '../../errors.ts'
+import { layer } from '../../ir/build.ts'
+import { sameType } from '../../ir/graph.ts'
+import type { Attrs, Op, TfliteSpelling } from '../../ir/op.ts'
+import * as L from '../../loops/build.ts'
+import { count } from '../../loops/ir.ts'
+import { costOf, expectInputs, expectOutputs } from '../check.ts'
+import { int32Constant } from '../tflite.ts'
+import { elementOf, expectMoved } from './copy.ts'
+
+export type Reshape = Attrs & { readonly shape: readonly number[] }
+
+/** Every spelling's output type is in the file; the operand or option that repeats it goes. */
+const read: TfliteSpelling<Reshape>['read'] = (build, { inputs, result }) =>
+  build.add(reshape, [inputs[0]], { shape: result.types[0]?.shape ?? [] }, result)
+
+export const reshape: Op<Reshape> = {
+  name: 'reshape',
+
+  spelled: {
+    tflite: [
+      {
+        name: 'RESHAPE',
+        code: 22,
+        options: { id: 17, fields: { new_shape: { slot: 0, type: 'i32[]' } } },
+        read,
+        write({ inputs, outputs, attrs }) {
+          const shape = int32Constant(`${outputs[0].name}/shape`, attrs.shape, [attrs.shape.length])
+          return { inputs: [inputs[0], shape], options: { new_shape: attrs.shape } }
+        },
+      },
+      {
+        name: 'SQUEEZE',
+        code: 43,
+        options: { id: 30, fields: { squeeze_dims: { slot: 0, type: 'i32[]' } } },
+        read,
+      },
+      { name: 'EXPAND_DIMS', code: 70, options: { id: 52, fields: {} }, read },
+    ],
+  },
+
+  infer([x], { shape }) {
+    const known = count(shape.filter((d) => d !== -1))
+    return [{ ...x!, shape: shape.map((d) => (d === -1 ? count(x!.shape) / known : d)) }]
+  },
+
+  check(node) {
+    expectInputs(node, 1)
+    const [x, y] = [node.inputs[0]!.type, node.outputs[0].type]
+    if (count(x.shape) !== count(y.shape))
+      throw new ModelError(
+        layer(node),
+        `input [${x.shape}] has ${count(x.shape)} elements, output [${y.shape}] has ${count(y.shape)}`,
+      )
+    expectOutputs(node, reshape.infer([x], node.attrs))
+    expectMoved(node)
+  },
+
+  eval: (_, [x]) => [x!.slice()],
+
+  lower(node) {
+    const [x, y] = [node.inputs[0]!, node.outputs[0]]
+    const n = count(y.type.shape)
+    const X = L.buffer('x', elementOf(x), [n])
+    const Y = L.buffer('y', elementOf(y), [n], 'write')
+    return {
+      kernel: L.kernel(
+        'copy',
+        [X, Y],
+        L.parallel('i', n, (i) => L.store(Y, [i], L.load(X, i))),
+      ),
+      args: [{ value: x }, { value: y }],
+    }
+  },
+
+  cost: (node) => costOf(node, 0),
+  inPlace: () => [0],
+  effect: () => ({ does: 'copy' }),
+
+  absorb(node, effect, other, side) {
+    if (effect.does !== 'copy' || side !== 'before') return undefined
+    const x = other.inputs[0]!
+    return sameType(x.type, node.outputs[0].type) ? x : { ...node, inputs: [x] }
+  },
+}

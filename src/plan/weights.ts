@@ -1,0 +1,66 @@
+// Collects the constants of a program into one segment: each distinct array once, aligned, with a table of what stands
+// where. What two programs must share to exchange segments is the layout; what tells two segments apart is the hash.
+
+import { fingerprint } from '../ir/hash.ts'
+import { type Data, type Elem, elemBytes, elemOfData } from '../loops/ir.ts'
+import type { Place, WeightEntry, WeightSegment } from './plan.ts'
+
+function rawBytes(data: Data): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i])
+}
+
+interface Stored {
+  readonly elem: Elem
+  readonly data: Uint8Array
+  readonly place: Place
+}
+
+/** A weight segment that is being filled. `align` is in bytes; an array is aligned to its element at least. */
+export class WeightWriter {
+  private readonly align: number
+  private readonly stored: Stored[] = []
+  private readonly entries: WeightEntry[] = []
+  private readonly known = new Map<Data, Place>()
+  private readonly byContent = new Map<string, Stored[]>()
+  private size = 0
+
+  constructor(align: number) {
+    this.align = align
+  }
+
+  /** Where `data` stands; arrays with the same elements share a place. */
+  put(name: string, data: Data): Place {
+    const before = this.known.get(data)
+    if (before) return before
+    const elem = elemOfData(data)
+    const bytes = rawBytes(data)
+    const key = `${elem} ${bytes.length} ${fingerprint(bytes)}`
+    const alike = this.byContent.get(key) ?? []
+    const place = alike.find((s) => sameBytes(s.data, bytes))?.place ?? this.append(name, elem, data)
+    if (!alike.some((s) => s.place === place)) this.byContent.set(key, [...alike, { elem, data: bytes, place }])
+    this.known.set(data, place)
+    return place
+  }
+
+  private append(name: string, elem: Elem, data: Data): Place {
+    const align = Math.max(this.align, elemBytes(elem))
+    const offset = Math.ceil(this.size / align) * align
+    const place: Place = { segment: 'weights', offset, bytes: data.byteLength }
+    this.size = offset + data.byteLength
+    this.stored.push({ elem, data: rawBytes(data), place })
+    this.entries.push({ name, elem, length: data.length, offset })
+    return place
+  }
+
+  /** The bytes are little-endian, as on every machine that JavaScript runs on. */
+  segment(): WeightSegment {
+    const bytes = new Uint8Array(this.size)
+    for (const { data, place } of this.stored) bytes.set(data, place.offset)
+    const layout = this.entries.map((e) => `${e.name}\t${e.elem}\t${e.length}\t${e.offset}\n`).join('')
+    return { bytes, entries: [...this.entries], layoutId: fingerprint(layout), hash: fingerprint(bytes) }
+  }
+}

@@ -1,0 +1,79 @@
+// Runs a plan as it will run on a machine: one block of bytes for the arena, one for the weights, each step's loops on
+// the places that the plan gave. What this prints right, a printer of code can get wrong only by itself.
+
+import { elemOf, type TensorType, type Value } from '../ir/graph.ts'
+import { interpret } from '../loops/interpret.ts'
+import { type Data, type Elem, elemBytes } from '../loops/ir.ts'
+import type { Place, Plan } from '../plan/plan.ts'
+import { checkInputs } from './check.ts'
+import type { RunningModel, Trace } from './model.ts'
+import { portOf } from './reference.ts'
+
+/** The typed array that sees `length` elements at a byte offset; the offset is a multiple of the element's size. */
+export function viewOf(elem: Elem, buffer: ArrayBufferLike, offset: number, length: number): Data {
+  switch (elem) {
+    case 'i8':
+      return new Int8Array(buffer, offset, length)
+    case 'u8':
+      return new Uint8Array(buffer, offset, length)
+    case 'i16':
+      return new Int16Array(buffer, offset, length)
+    case 'i32':
+      return new Int32Array(buffer, offset, length)
+    case 'i64':
+      return new BigInt64Array(buffer, offset, length)
+    case 'f32':
+      return new Float32Array(buffer, offset, length)
+  }
+}
+
+function elemAs(type: TensorType): Elem {
+  return elemOf(type.dtype) ?? 'u8'
+}
+
+/** A plan that runs in the loop language's own interpreter. `fill` is what the arena holds before its first use. */
+export function runPlan(plan: Plan, fill = 0): RunningModel {
+  const arena = new ArrayBuffer(plan.arenaBytes)
+  const weights = plan.weights.bytes.slice().buffer
+  const bytesAt = (p: Place) => new Uint8Array(p.segment === 'arena' ? arena : weights, p.offset, p.bytes)
+  const view = (elem: Elem, p: Place) =>
+    viewOf(elem, p.segment === 'arena' ? arena : weights, p.offset, p.bytes / elemBytes(elem))
+  const copyOf = (v: Value) => view(elemAs(v.type), plan.places.get(v)!).slice()
+
+  const inputs = plan.graph.inputs.map(portOf)
+  const outputs = plan.graph.outputs.map(portOf)
+  const steps = new Map(plan.steps.map((step) => [step.node, step]))
+  const reset = () => {
+    for (const { place, initial } of plan.state) bytesAt(place).set(bytesAt(initial))
+  }
+  new Uint8Array(arena).fill(fill)
+  reset()
+
+  const execute = (given: readonly Data[], after: (node: Plan['graph']['nodes'][number]) => void): Data[] => {
+    checkInputs(inputs, given)
+    plan.graph.inputs.forEach((v, i) => {
+      const data = given[i]
+      bytesAt(plan.places.get(v)!).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    })
+    for (const node of plan.graph.nodes) {
+      const step = steps.get(node)
+      if (step) {
+        const { kernel } = step.call
+        interpret(
+          kernel,
+          kernel.bufs.map((buf, k) => view(buf.elem, step.places[k])),
+        )
+      }
+      after(node)
+    }
+    return plan.graph.outputs.map(copyOf)
+  }
+  const trace = (given: readonly Data[]): Trace => {
+    const tensors: { value: Value; data: Data }[] = []
+    const out = execute(given, (node) => {
+      for (const value of node.outputs) tensors.push({ value, data: copyOf(value) })
+    })
+    return { outputs: out, tensors }
+  }
+  return { inputs, outputs, reset, trace, run: (given) => execute(given, () => {}) }
+}

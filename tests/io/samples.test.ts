@@ -1,0 +1,85 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { InputError } from '../../src/errors.ts'
+import { writeNpy } from '../../src/io/npy.ts'
+import { readInput } from '../../src/io/samples.ts'
+import type { TensorType } from '../../src/ir/graph.ts'
+import { f32, i8 } from '../../src/ops/case.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'samples-'))
+function path(name: string, content: string | Uint8Array): string {
+  const at = join(folder, name)
+  writeFileSync(at, content)
+  return at
+}
+const text = (s: string) => new TextEncoder().encode(s)
+const row = i8([1, 4], 0.5, -1)
+
+describe('readInput', () => {
+  it('takes raw bytes of exactly the right length, from a path or from memory', () => {
+    const bytes = Uint8Array.of(0, 1, 128, 255)
+    expect(readInput(bytes, row)).toEqual(Int8Array.of(0, 1, -128, -1))
+    expect(readInput(path('x.bin', bytes), row)).toEqual(Int8Array.of(0, 1, -128, -1))
+    expect(readInput(new Uint8Array(9).subarray(1), f32([2]))).toEqual(new Float32Array(2))
+    expect(readInput(bytes, { dtype: 'i4', shape: [8] })).toEqual(bytes)
+    expect(() => readInput(bytes.subarray(1), row)).toThrow(/takes i8\[1, 4\] s=0.5 z=-1, that is 4 bytes, this has 3/)
+  })
+
+  it('takes .npy arrays of the same shape, leading ones aside', () => {
+    const data = Int8Array.of(1, 2, 3, 4)
+    for (const shape of [[4], [1, 4], [1, 1, 4]])
+      expect(readInput(writeNpy({ dtype: 'i8', shape, data }), row)).toEqual(data)
+    expect(() => readInput(writeNpy({ dtype: 'i8', shape: [4, 1], data }), row)).toThrow(
+      /shape \[4,1\], the model takes \[1,4\]/,
+    )
+  })
+
+  it('quantises real numbers by the scale and zero point of the model, saturating', () => {
+    const data = Float32Array.of(0, 0.25, -1, 1e9)
+    expect(readInput(writeNpy({ dtype: 'f32', shape: [4], data }), row)).toEqual(Int8Array.of(-1, 0, -3, 127))
+  })
+
+  it('takes int64 and int32 arrays where the numbers fit', () => {
+    const data = BigInt64Array.of(-128n, 0n, 5n, 127n)
+    expect(readInput(writeNpy({ dtype: 'i64', shape: [4], data }), row)).toEqual(Int8Array.of(-128, 0, 5, 127))
+    const wide = Int32Array.of(0, 0, 0, 128)
+    expect(() => readInput(writeNpy({ dtype: 'i32', shape: [4], data: wide }), row)).toThrow(/element 3 is 128/)
+  })
+
+  it('refuses uint8 for int8, since it cannot know what the numbers mean', () => {
+    const bytes = writeNpy({ dtype: 'u8', shape: [4], data: new Uint8Array(4) })
+    expect(() => readInput(bytes, row)).toThrow(/holds u8, the model takes i8\[1, 4\]/)
+  })
+
+  it('takes JSON numbers as they are stored, flat or nested', () => {
+    const square: TensorType = { dtype: 'i32', shape: [1, 2, 2] }
+    for (const json of ['[1,2,3,4]', '[[1,2],[3,4]]', '[[[1,2],[3,4]]]'])
+      expect(readInput(text(json), square)).toEqual(Int32Array.of(1, 2, 3, 4))
+    expect(readInput(path('x.json', '[[1,-2,3,4]]'), row)).toEqual(Int8Array.of(1, -2, 3, 4))
+    expect(readInput(text('[0.5, 1e-3]'), f32([2]))).toEqual(Float32Array.of(0.5, 1e-3))
+    expect(readInput(text('[true, 0]'), { dtype: 'bool', shape: [2] })).toEqual(Uint8Array.of(1, 0))
+    expect(readInput(text('[9007199254740991]'), { dtype: 'i64', shape: [1] })).toEqual(
+      BigInt64Array.of(9007199254740991n),
+    )
+  })
+
+  it.each<[string, string, TensorType, RegExp]>([
+    ['a fraction', '[1, 2, 3, 4.5]', row, /element 3 is 4.5, the model takes i8/],
+    ['a number that is too large', '[1, 2, 3, 200]', row, /element 3 is 200, those of i8 lie in \[-128, 127\]/],
+    ['another count', '[1, 2, 3]', row, /shape \[3\], the model takes \[1,4\]/],
+    ['another nesting', '[[1, 2], [3, 4]]', row, /shape \[2,2\], the model takes \[1,4\]/],
+    ['lists of different lengths', '[[1, 2], [3]]', row, /different lengths/],
+    ['null', '[1, 2, 3, null]', row, /element 3 is null/],
+    ['half a file', '[1, 2, ', row, /not valid JSON/],
+    ['packed elements', '[1, 2]', { dtype: 'i4', shape: [2, 20] }, /takes \[2,20\]/],
+  ])('refuses JSON with %s and says both sides', (_, json, type, reason) => {
+    expect(() => readInput(text(json), type)).toThrow(InputError)
+    expect(() => readInput(text(json), type)).toThrow(reason)
+  })
+
+  it('names the file that is not there', () => {
+    expect(() => readInput(join(folder, 'missing.npy'), row)).toThrow(/input .*missing\.npy: cannot be read/)
+  })
+})

@@ -1,0 +1,66 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect, test, vi } from 'vitest'
+import { COMMANDS } from '../src/cli/mote.ts'
+import { saveGraph } from '../src/ir/file.ts'
+import { OPS } from '../src/ops/index.ts'
+import { CASES } from './ops/harness.ts'
+import { separable } from './support/nets.ts'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const readme = readFileSync(`${root}README.md`, 'utf8')
+const scratch = `${root}.tmp/readme-${process.pid}`
+afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+
+/** The types of each operator's first input among its cases. */
+function testedTypes(): Map<string, Set<string>> {
+  const types = new Map<string, Set<string>>()
+  for (const node of CASES.flatMap((c) => c.graph().nodes)) {
+    const of = types.get(node.op.name) ?? new Set()
+    const first = node.inputs.find((v) => v !== undefined)
+    if (first) of.add(first.type.dtype)
+    types.set(node.op.name, of)
+  }
+  return types
+}
+
+test('the table of operators lists what there is, in the types that are tested', () => {
+  const types = testedTypes()
+  const rows = [...OPS.values()]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((op) => {
+      const spellings = (op.spelled.tflite ?? []).map((s) => `\`${s.name}\``).join(', ')
+      return `| \`${op.name}\` | ${spellings || 'only in graphs that are built'} | ${[...(types.get(op.name) ?? [])].sort().join(', ')} |`
+    })
+  const table = ['| operator | in .tflite files | types |', '|---|---|---|', ...rows].join('\n')
+  const written = /<!-- operators -->\n([\s\S]*?)\n?<!-- \/operators -->/.exec(readme)?.[1]
+  expect(written).toBe(table)
+})
+
+test('the code of the README runs', async () => {
+  const code = /```ts\n([\s\S]*?)```/.exec(readme)![1]
+  mkdirSync(scratch, { recursive: true })
+  writeFileSync(`${scratch}/model.tflite`, saveGraph(separable()))
+  writeFileSync(
+    `${scratch}/readme.ts`,
+    code.replace("'mote-ml'", `'${root}src/index.ts'`).replace("'model.tflite'", `'${scratch}/model.tflite'`),
+  )
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {})
+  await import(/* @vite-ignore */ `${scratch}/readme.ts`)
+  expect(printed.mock.calls[0][0]).toMatch(/^\d+ bytes of RAM, \d+ bytes of weights$/)
+  expect(printed.mock.calls[1][0]).toBeInstanceOf(Int8Array)
+  printed.mockRestore()
+})
+
+test('every command and flag that the README names exists', () => {
+  for (const [, name, rest] of readme.matchAll(/npx mote (\w+)([^\n`]*)/g)) {
+    const command = COMMANDS.find((c) => c.name === name)
+    const flags = command?.options.map(([form]) => form) ?? []
+    expect(command, name).toBeDefined()
+    for (const [flag] of rest.matchAll(/(?<= )--?[a-z]+/g))
+      expect(
+        flags.some((form) => form.split(/[ ,]+/).includes(flag)),
+        `${name} ${flag}`,
+      ).toBe(true)
+  }
+})
