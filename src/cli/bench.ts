@@ -11,6 +11,7 @@ import type { Command, Io } from './command.ts'
 import { layerTimes, measure } from './measure.ts'
 import { openModel } from './model.ts'
 import { bytesText, countText, parseChoice, parseWhole, table, timeText } from './numbers.ts'
+import { checkPlanOptions, PLAN_OPTIONS } from './plan.ts'
 import { generated, MAX_SEED } from './run.ts'
 import { openRunner, RUNNER_NAMES } from './runners.ts'
 
@@ -88,8 +89,10 @@ export const bench: Command = {
     ['--on <list>', [...RUNNER_NAMES, ...DEVICE_NAMES].join(','), 'wasm'],
     ['--seed <n>', 'of the generated input (xorshift32)', '1'],
     ['--runs <n>', 'timed runs at least', '30'],
+    ...PLAN_OPTIONS,
   ],
   async run([path], options, io: Io) {
+    checkPlanOptions(options)
     const names = String(options.on)
       .split(',')
       .map((on) => parseChoice(on.trim(), '--on', [...RUNNER_NAMES, ...DEVICE_NAMES, ...NOT_YET]))

@@ -3,27 +3,12 @@
 import { compile } from '../emit/program.ts'
 import { InputError } from '../errors.ts'
 import { TARGET_NAMES } from '../targets/index.ts'
-import type { Command, Options } from './command.ts'
+import type { Command } from './command.ts'
 import { writeOutput } from './files.ts'
-import { planJson, planLine } from './inspect.ts'
+import { filesOf } from './loader.ts'
 import { openModel } from './model.ts'
 import { bytesText, countText, parseChoice, parseSize, table } from './numbers.ts'
-
-/** Choices of the plan that have one answer so far; the others are refused, not ignored. */
-function checkPlanOptions(options: Options): void {
-  const later: Readonly<Record<string, readonly [have: readonly string[], later: readonly string[]]>> = {
-    input: [['held'], ['streamed']],
-    stage: [
-      ['auto', 'none'],
-      ['rows', 'patches'],
-    ],
-  }
-  for (const [name, [have, notYet]] of Object.entries(later)) {
-    const chosen = parseChoice(String(options[name]), `--${name}`, [...have, ...notYet])
-    if (notYet.includes(chosen))
-      throw new InputError(`--${name}`, `"${chosen}" is not available yet`, `choose from ${have.join(', ')}`)
-  }
-}
+import { checkPlanOptions, PLAN_OPTIONS, planJson, planLine } from './plan.ts'
 
 export const compileCommand: Command = {
   name: 'compile',
@@ -34,8 +19,7 @@ export const compileCommand: Command = {
     ['--sram <size>', 'limit of RAM for tensors: bytes, or 256K, 1M'],
     ['--flash <size>', 'limit of flash for weights'],
     ['--name <name>', "name of the files and the C functions (default: the model file's)"],
-    ['--input <how>', 'where the input is while the program runs: held', 'held'],
-    ['--stage <how>', 'layers that run piece by piece: auto, none', 'auto'],
+    ...PLAN_OPTIONS,
     ['-o, --output <dir>', 'folder for the files', '.'],
     ['--force', 'overwrite files that mote did not write'],
   ],
@@ -50,9 +34,10 @@ export const compileCommand: Command = {
 
     const { graph, name } = await openModel(path)
     const program = compile(graph, { target, sram, flash, name: String(options.name ?? name) })
-    const files = await writeOutput(String(options.output), program.files, options.force === true)
+    const written = filesOf(program)
+    const files = await writeOutput(String(options.output), written, options.force === true)
     const { plan } = program
-    const sizes = program.files.map((f, i) => [
+    const sizes = written.map((f, i) => [
       `  ${files[i]}`,
       bytesText(typeof f.data === 'string' ? new TextEncoder().encode(f.data).length : f.data.length),
     ])

@@ -4,9 +4,9 @@ import { compile } from '../emit/program.ts'
 import { instantiate } from '../run/instantiate.ts'
 import type { Command } from './command.ts'
 import { demoInputs, demoLabels, demoNet } from './demo_net.ts'
-import { planJson } from './inspect.ts'
 import { measure } from './measure.ts'
 import { bar, bytesText, countText, timeText } from './numbers.ts'
+import { planJson } from './plan.ts'
 import { topScores } from './results.ts'
 
 const BAR = 12

@@ -264,6 +264,15 @@ const WOBBLY_LINE = drawing(`
   #######+
   ...+++##
   ........`)
+const SHAKY_LINE = drawing(`
+  ....+...
+  ...+#...
+  ....#...
+  ....#+..
+  ....##..
+  ....#...
+  ...+#...
+  ...+....`)
 const WOBBLY_CROSS = drawing(`
   ...+#...
   ....#...
@@ -288,6 +297,7 @@ export function demoInputs(): { label: string; picture: string[]; data: Int8Arra
     [cross, speckled(shifted(CROSS, -1, 1), 7, 10)],
     [diagonal, shifted(FALLING, 1, -1)],
     [cross, WOBBLY_CROSS],
+    [vertical, SHAKY_LINE],
     [nothing, speckled(BLANK, 11, 6)],
   ]
   return drawn.map(([label, d]) => ({

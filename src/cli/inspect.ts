@@ -8,9 +8,8 @@ import type { Plan } from '../plan/plan.ts'
 import { TARGET_NAMES, targetOf } from '../targets/index.ts'
 import type { Command } from './command.ts'
 import { constantBytes, openModel, portLine, shortName, tensorId, typeJson } from './model.ts'
-import { bar, bytesText, countText, parseChoice, table } from './numbers.ts'
-
-const BAR = 24
+import { bytesText, countText, parseChoice, table } from './numbers.ts'
+import { memoryChart, planJson, planLine } from './plan.ts'
 
 function layersOf(graph: Graph) {
   return graph.nodes.map((node) => ({
@@ -20,31 +19,6 @@ function layersOf(graph: Graph) {
     weightBytes: constantBytes([node]),
     outputBytes: node.outputs.reduce((sum, v) => sum + bytesOf(v.type), 0),
   }))
-}
-
-export function planJson(plan: Plan) {
-  const { arenaBytes, lowerBoundBytes, weightBytes, macs } = plan
-  return { arenaBytes, lowerBoundBytes, weightBytes, macs, stages: [], inputHeld: true }
-}
-
-/** One line per layer of the plan: the memory that is live while it runs, as a bar of the arena. */
-export function memoryChart(plan: Plan): string {
-  const rows = plan.layers.map((l) => [
-    l.op,
-    bytesText(l.liveBytes),
-    bar(l.liveBytes / plan.arenaBytes, BAR),
-    shortName(l.name),
-  ])
-  return table(['layer', '>live', 'of the arena', ''], rows)
-}
-
-export function planLine(plan: Plan): string {
-  const { arenaBytes, lowerBoundBytes, weightBytes } = plan
-  const bound =
-    arenaBytes === lowerBoundBytes
-      ? 'no placement needs less'
-      : `lower bound ${bytesText(lowerBoundBytes)}, ${bytesText(arenaBytes - lowerBoundBytes)} above it`
-  return `arena ${bytesText(arenaBytes)} (${bound}), weights ${bytesText(weightBytes)}`
 }
 
 export const inspect: Command = {

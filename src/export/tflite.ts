@@ -46,7 +46,7 @@ export function writeTflite(graph: Graph): Uint8Array {
   const operators = records.map(({ node, spelling, record }) =>
     writeTable(b, OPERATOR, {
       opcode_index: codes.indexOf(spelling.code),
-      inputs: record.inputs.map(tensor),
+      inputs: listed(record.inputs).map(tensor),
       outputs: node.outputs.map(tensor),
       ...(spelling.options && {
         builtin_options_type: spelling.options.id,
@@ -87,6 +87,11 @@ function spell(node: Node): { spelling: TfliteSpelling; record: TfliteRecord } {
     `TensorFlow Lite has no operator for ${printNode(node)}`,
     'export the model before it is optimised, or save it as a mote graph',
   )
+}
+
+/** TensorFlow Lite's convolutions refuse a last input, the bias, that is listed as absent; recurrent layers list several. */
+function listed(inputs: TfliteRecord['inputs']): TfliteRecord['inputs'] {
+  return inputs.at(-1) === undefined && inputs.at(-2) !== undefined ? inputs.slice(0, -1) : inputs
 }
 
 /** The file's data buffers: number 0 is empty, and values that share their data share a buffer. */

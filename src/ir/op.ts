@@ -77,10 +77,39 @@ export interface TfliteSpelling<A extends Attrs = Attrs> {
   write?(node: Node<A>): TfliteRecord | undefined
 }
 
+/** An attribute of an ONNX node; tensors come as constant values. */
+export type OnnxAttr = number | string | readonly number[] | readonly string[] | Value | undefined
+
+/** One node of an ONNX file. Its output types are inferred; a one-node reading hands `result` on to `Builder.add`. */
+export interface OnnxNode {
+  readonly inputs: readonly (Value | undefined)[]
+  readonly attrs: Readonly<Record<string, OnnxAttr>>
+  /** The version of the operator set that the file asks for. */
+  readonly opset: number
+  /** How many outputs the file names: 1 for most operators. */
+  readonly outputs: number
+  /** Names of the outputs, and the layer's name. */
+  readonly result: NodeOptions
+}
+
+/** One node as the exporter is to write it; its outputs are the graph's. */
+export type OnnxRecord = Pick<OnnxNode, 'inputs' | 'attrs'>
+
+/** How one operator of the ONNX standard is read and written. */
+export interface OnnxSpelling<A extends Attrs = Attrs> {
+  /** The operator's type, and its domain where that is not the standard's. */
+  readonly name: string
+  readonly domain?: string
+  /** Appends the nodes that mean this operator and returns its outputs. Throws ModelError for what is not supported. */
+  read(build: Builder, node: OnnxNode): readonly Value[]
+  /** The node as a file would hold it; undefined where this spelling cannot express it. */
+  write?(node: Node<A>): OnnxRecord | undefined
+}
+
 export interface Op<A extends Attrs = Attrs> {
   readonly name: string
   /** How each file format writes this operator; an operator may have several spellings, or none. */
-  readonly spelled: { readonly tflite?: readonly TfliteSpelling<A>[] }
+  readonly spelled: { readonly tflite?: readonly TfliteSpelling<A>[]; readonly onnx?: readonly OnnxSpelling<A>[] }
   /** Shapes, types and quantisation agree; otherwise throws ModelError that names the layer and both values. */
   check(node: Node<A>): void
   /** Output types from input types, without output quantisation where the operator cannot know it. */

@@ -1,7 +1,8 @@
 // Chooses the order of nodes with the least peak memory: exact recursion over the sets of executed nodes (Liberis & Lane
 // 2019, arXiv:1910.05110). The search raises its limit from a lower bound until an order fits, so the first order found is
 // optimal. A node that fits under the limit and leaves no more memory live than before is always run at once: any order
-// that runs it later stays as good with it in front. The peak meant is the one after `inPlace`, which comes next.
+// that runs it later stays as good with it in front. A beam search comes first: its result bounds the exact one and stands
+// where that takes too long. The peak meant is the one after `inPlace`, which comes next.
 
 import { bytesOf, type Graph, inputsOf, type Node, type Pass, type Value } from '../ir/graph.ts'
 import { Xorshift32 } from '../ir/random.ts'

@@ -13,128 +13,141 @@ import { type Item, place } from './place.ts'
 import type { LayerReport, Place, Plan, Step } from './plan.ts'
 import { WeightWriter } from './weights.ts'
 
-/** A node, its loops for the target, and the scratch buffers they ask for (bytes, by number of argument). */
+/** A node and its loops for the target. */
 interface Job {
   readonly node: Node
   readonly call: Call
   readonly recipe: string
-  readonly vanishes: boolean
-  readonly scratch: ReadonlyMap<number, { readonly bytes: number; readonly align: number }>
+  /** Its buffers share a place and the loops would copy it onto itself. */
+  readonly idle: boolean
+  /** Bytes and alignment of each scratch buffer, in the order of the arguments. */
+  readonly scratch: readonly { readonly bytes: number; readonly align: number }[]
+}
+
+/** Where everything in RAM stands. */
+interface Arena {
+  readonly values: ReadonlyMap<Value, Place>
+  readonly state: readonly Value[]
+  /** For each job, its scratch buffers. */
+  readonly scratch: readonly (readonly Place[])[]
+  readonly bytes: number
+  /** Live bytes at each step, state included, step -1 first. */
+  readonly live: readonly number[]
 }
 
 function up(bytes: number, align: number): number {
   return Math.ceil(bytes / align) * align
 }
 
-function inMemory(v: Value): boolean {
-  return v.storage === 'state' || v.storage === 'param' || v.storage === 'slow'
-}
-
-/** The constants that a call reads: values, and data derived from them. */
-function constantsOf(call: Call): Set<Data> {
-  return new Set(
-    call.args.flatMap((arg) =>
-      'data' in arg ? [arg.data] : 'value' in arg && arg.value.storage === 'const' ? [arg.value.data!] : [],
-    ),
-  )
+function alignOf(v: Value): number {
+  const elem = elemOf(v.type.dtype)
+  return elem ? elemBytes(elem) : 1
 }
 
 function jobOf(node: Node, target: Target): Job {
   const plain = node.op.lower(node)
   const { inPlace } = node
-  const vanishes =
+  const idle =
     inPlace !== undefined && node.outputs.length === 1 && isCopy(plain, node.inputs[inPlace]!, node.outputs[0])
-  if (vanishes) return { node, call: plain, recipe: 'none', vanishes, scratch: new Map() }
+  if (idle) return { node, call: plain, recipe: 'none', idle, scratch: [] }
   const { call, recipe } = schedule(target, plain)
-  if (call.args.length !== call.kernel.bufs.length)
-    bug(`${layer(node)} binds ${call.args.length} of ${call.kernel.bufs.length} buffers`)
-  const scratch = new Map<number, { bytes: number; align: number }>()
-  call.kernel.bufs.forEach((buf, k) => {
-    if ('scratch' in call.args[k])
-      scratch.set(k, { bytes: elemBytes(buf.elem) * count(buf.shape), align: elemBytes(buf.elem) })
-  })
-  return { node, call, recipe, vanishes, scratch }
+  const { bufs } = call.kernel
+  if (call.args.length !== bufs.length) bug(`${layer(node)} binds ${call.args.length} of ${bufs.length} buffers`)
+  const scratch = bufs
+    .filter((_, k) => 'scratch' in call.args[k])
+    .map((buf) => ({ bytes: elemBytes(buf.elem) * count(buf.shape), align: elemBytes(buf.elem) }))
+  return { node, call, recipe, idle, scratch }
 }
 
-function elemAlign(v: Value): number {
-  const elem = elemOf(v.type.dtype)
-  return elem ? elemBytes(elem) : 1
+function layOut(graph: Graph, jobs: readonly Job[], target: Target): Arena {
+  const rounded = (bytes: number) => up(bytes, target.align)
+  const values = new Map<Value, Place>()
+  const isKept = (v: Value) => v.storage !== 'const' && v.storage !== 'temp'
+  const state = [...new Set([...graph.nodes.flatMap(inputsOf), ...graph.outputs].filter(isKept))]
+  let stateBytes = 0
+  for (const v of state) {
+    const offset = up(stateBytes, Math.max(target.align, alignOf(v)))
+    values.set(v, { segment: 'arena', offset, bytes: bytesOf(v.type) })
+    stateBytes = offset + rounded(bytesOf(v.type))
+  }
+
+  const lives = lifetimes(graph)
+  const buffers = lives.map((t) => ({
+    bytes: rounded(t.bytes),
+    first: t.first,
+    last: t.last,
+    align: Math.max(target.align, ...t.values.map(alignOf)),
+    shrinks: t.shrinks.map((s) => ({ first: s.first, bytes: rounded(s.bytes) })),
+  }))
+  const working = jobs.flatMap((job, i) =>
+    job.scratch.map((s) => ({ bytes: rounded(s.bytes), first: i, last: i, align: Math.max(target.align, s.align) })),
+  )
+  const items: (Item & { readonly align: number })[] = [...buffers, ...working]
+  const align = items.reduce((most, item) => Math.max(most, item.align), target.align)
+  const base = up(stateBytes, align)
+  const { offsets, total } = place(items)
+  const at = (k: number, bytes: number): Place => ({ segment: 'arena', offset: base + offsets[k], bytes })
+  lives.forEach((t, k) => {
+    for (const v of t.values) values.set(v, at(k, bytesOf(v.type)))
+  })
+  let next = lives.length
+  const scratch = jobs.map((job) => job.scratch.map((s) => at(next++, s.bytes)))
+
+  const scratchBytes = new Map(jobs.map((job) => [job.node, job.scratch.reduce((n, s) => n + rounded(s.bytes), 0)]))
+  const live = liveBytes(graph, (node) => scratchBytes.get(node) ?? 0, rounded).map((bytes) => base + bytes)
+  return { values, state, scratch, bytes: base + total, live }
+}
+
+/** The bytes of the constants that a call reads: values, and data derived from them. */
+function constantBytes(call: Call): number {
+  const data = call.args.flatMap((arg): Data[] => {
+    if ('data' in arg) return [arg.data]
+    return 'value' in arg && arg.value.storage === 'const' && arg.value.data ? [arg.value.data] : []
+  })
+  return [...new Set(data)].reduce((sum, d) => sum + d.byteLength, 0)
 }
 
 /** Plans `graph` for `target`, in the graph's order. The passes have run before; nothing is optimised here but placement. */
 export function makePlan(graph: Graph, target: Target): Plan {
-  const roundUp = (bytes: number) => up(bytes, target.align)
   const jobs = graph.nodes.map((node) => jobOf(node, target))
-  const scratchOf = new Map(jobs.map((job) => [job.node, [...job.scratch.values()]]))
-  const scratchBytes = (node: Node) => scratchOf.get(node)!.reduce((sum, s) => sum + roundUp(s.bytes), 0)
-
-  const places = new Map<Value, Place>()
+  const arena = layOut(graph, jobs, target)
+  const places = new Map(arena.values)
   const weights = new WeightWriter(target.align)
-  const stateValues = new Set([...graph.nodes.flatMap(inputsOf), ...graph.outputs].filter(inMemory))
-  let stateBytes = 0
-  for (const v of stateValues) {
-    const align = Math.max(target.align, elemAlign(v))
-    const offset = up(stateBytes, align)
-    places.set(v, { segment: 'arena', offset, bytes: bytesOf(v.type) })
-    stateBytes = offset + roundUp(bytesOf(v.type))
+
+  const placeOf = (v: Value, where: string): Place => {
+    const known = places.get(v)
+    if (known) return known
+    if (!v.data) return bug(`${where} reads "${v.name}", which has no place`)
+    const stored = weights.put(v.name, v.data)
+    places.set(v, stored)
+    return stored
   }
-
-  const lives = lifetimes(graph)
-  const items: (Item & { readonly align: number })[] = lives.map((t) => ({
-    bytes: roundUp(t.bytes),
-    first: t.first,
-    last: t.last,
-    align: Math.max(target.align, ...t.values.map(elemAlign)),
-    shrinks: t.shrinks.map((s) => ({ first: s.first, bytes: roundUp(s.bytes) })),
-  }))
-  jobs.forEach((job, i) => {
-    for (const s of job.scratch.values())
-      items.push({ bytes: roundUp(s.bytes), first: i, last: i, align: Math.max(target.align, s.align) })
-  })
-  const base = up(
-    stateBytes,
-    items.reduce((most, item) => Math.max(most, item.align), target.align),
-  )
-  const { offsets, total } = place(items)
-  const at = (k: number, bytes: number): Place => ({ segment: 'arena', offset: base + offsets[k], bytes })
-  lives.forEach((t, k) => {
-    for (const v of t.values) places.set(v, at(k, bytesOf(v.type)))
-  })
-
-  let nextScratch = lives.length
-  const steps: Step[] = []
-  for (const { node, call, recipe, vanishes, scratch } of jobs) {
-    if (vanishes) continue
+  const steps = jobs.flatMap(({ node, call, recipe, idle }, i): Step[] => {
+    if (idle) return []
+    const scratch = [...arena.scratch[i]]
     const argPlaces = call.args.map((arg, k): Place => {
-      if ('scratch' in arg) return at(nextScratch++, scratch.get(k)!.bytes)
+      if ('scratch' in arg) return scratch.shift()!
       if ('data' in arg) return weights.put(`${node.from}/${call.kernel.bufs[k].name}`, arg.data)
-      const known = places.get(arg.value)
-      if (known) return known
-      if (!arg.value.data) return bug(`${layer(node)} reads "${arg.value.name}", which has no place`)
-      const stored = weights.put(arg.value.name, arg.value.data)
-      places.set(arg.value, stored)
-      return stored
+      return placeOf(arg.value, layer(node))
     })
-    steps.push({ node, call, recipe, places: argPlaces })
-  }
-  for (const v of graph.outputs) if (!places.has(v) && v.data) places.set(v, weights.put(v.name, v.data))
-  const state = [...stateValues].map((value) => ({
+    return [{ node, call, recipe, places: argPlaces }]
+  })
+  for (const v of graph.outputs) placeOf(v, 'the output')
+  const state = arena.state.map((value) => ({
     value,
     place: places.get(value)!,
-    initial: weights.put(value.name, value.data!),
+    initial: weights.put(value.name, value.data ?? bug(`state "${value.name}" has no data`)),
   }))
 
-  const live = liveBytes(graph, scratchBytes, roundUp).map((bytes) => bytes + base)
-  const layers = jobs.map(({ node, call, recipe, vanishes }, i): LayerReport => {
-    const constants = vanishes ? [] : [...constantsOf(call)]
+  const layers = jobs.map(({ node, call, recipe, idle }, i): LayerReport => {
     return {
       name: node.from,
       op: node.op.name,
       recipe,
       macs: node.op.cost(node).macs,
-      weightBytes: constants.reduce((sum, data) => sum + data.byteLength, 0),
+      weightBytes: idle ? 0 : constantBytes(call),
       outputBytes: node.outputs.reduce((sum, v) => sum + bytesOf(v.type), 0),
-      liveBytes: live[i + 1],
+      liveBytes: arena.live[i + 1],
     }
   })
   const segment = weights.segment()
@@ -144,8 +157,8 @@ export function makePlan(graph: Graph, target: Target): Plan {
     steps,
     places,
     state,
-    arenaBytes: base + total,
-    lowerBoundBytes: live.reduce((most, bytes) => Math.max(most, bytes), 0),
+    arenaBytes: arena.bytes,
+    lowerBoundBytes: arena.live.reduce((most, bytes) => Math.max(most, bytes), 0),
     weights: segment,
     weightBytes: segment.bytes.length,
     macs: layers.reduce((sum, l) => sum + l.macs, 0),

@@ -5,13 +5,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { arrayText } from '../emit/c/number.ts'
-import { emitC, identifier } from '../emit/c/program.ts'
+import { emitC } from '../emit/c/program.ts'
 import { bug, InputError, ToolError } from '../errors.ts'
 import { bytesOf } from '../ir/graph.ts'
 import type { Data } from '../loops/ir.ts'
 import type { Place, Plan } from '../plan/plan.ts'
 import { checkInputs } from './check.ts'
-import { isInstalled, runTool, workDirectory } from './host_tool.ts'
+import { inDirectory, isInstalled, runTool } from './host_tool.ts'
 
 const SOURCES = fileURLToPath(new URL('../../device/', import.meta.url))
 const GCC = 'arm-none-eabi-gcc'
@@ -122,8 +122,9 @@ void bench_run_layer(int layer) {
 `
 }
 
-/** Compiles and links; the ELF file is \`program.elf\` in the directory that is returned. */
-function build(plan: Plan, name: string, board: Board, inputs: readonly Data[], flags: readonly string[]): string {
+const NAME = 'model'
+
+function sourcesOf(plan: Plan, board: Board, inputs: readonly Data[]): { name: string; text: string }[] {
   const copied = ['bench.h', 'sections.ld', board.script].map((f) => ({
     name: f,
     text: readFileSync(join(SOURCES, f), 'utf8'),
@@ -132,19 +133,22 @@ function build(plan: Plan, name: string, board: Board, inputs: readonly Data[], 
     name: `bench_${f}.c`,
     text: readFileSync(join(SOURCES, `${f}.c`), 'utf8'),
   }))
-  const model = { name: 'bench_model.c', text: modelFile(plan, name, inputs) }
-  const directory = workDirectory([...emitC(plan, name).files, ...copied, ...harness, model])
+  const model = { name: 'bench_model.c', text: modelFile(plan, NAME, inputs) }
+  return [...emitC(plan, NAME).files, ...copied, ...harness, model]
+}
+
+/** Compiles and links the sources in `directory` to `program.elf`. */
+function build(directory: string, board: Board, flags: readonly string[]): void {
   const gcc = (args: readonly string[]) => runTool(GCC, args, { directory, hint: HINT })
   const machine = [...board.flags, '-mthumb']
   const sections = ['-ffunction-sections', '-fdata-sections']
   const section = '-DMOTE_WEIGHTS_SECTION=__attribute__((section(".weights")))'
-  gcc([...machine, '-std=c99', ...flags, ...sections, section, '-c', '-o', 'model.o', `${name}.c`])
+  gcc([...machine, '-std=c99', ...flags, ...sections, section, '-c', '-o', 'model.o', `${NAME}.c`])
   const plain = ['-std=gnu99', '-O2', '-fno-tree-loop-distribute-patterns', '-ffreestanding']
-  gcc([...machine, ...plain, '-c', model.name, ...harness.map((f) => f.name)])
+  gcc([...machine, ...plain, '-c', 'bench_main.c', 'bench_startup.c', 'bench_model.c'])
   const objects = ['bench_main.o', 'bench_startup.o', 'bench_model.o', 'model.o']
   const linking = ['-nostartfiles', '--specs=nano.specs', '-Wl,--gc-sections', '-T', board.script]
   gcc([...machine, ...linking, '-o', 'program.elf', ...objects])
-  return directory
 }
 
 /** Bytes of the ELF file's sections by name. */
@@ -165,7 +169,7 @@ function parse(output: string, board: Board): Map<string, string[]> {
 }
 
 /**
- * Compiles the plan's C for a board and runs it there on \`inputs\`. State starts from its initial values.
+ * Compiles the plan's C for a board and runs it there on `inputs`. State starts from its initial values.
  * Throws ToolError where a tool is missing or fails.
  */
 export function benchDevice(
@@ -176,14 +180,15 @@ export function benchDevice(
 ): DeviceReport {
   const board = boardOf(on)
   checkInputs(plan.graph.inputs, inputs)
-  const name = identifier(plan.graph.name)
-  const directory = build(plan, name, board, inputs, options.flags ?? ['-O2'])
-  const sections = sectionsOf(directory)
   const emulator = ['-M', board.machine, '-display', 'none', '-monitor', 'none', '-serial', 'none']
   const counting = ['-icount', 'shift=0', '-kernel', 'program.elf']
   const output = ['-chardev', 'stdio,id=out', '-semihosting-config', 'enable=on,target=native,chardev=out']
   const timeoutSeconds = options.timeoutSeconds ?? 600
-  const printed = runTool(QEMU, [...emulator, ...output, ...counting], { directory, timeoutSeconds, hint: HINT })
+  const { sections, printed } = inDirectory(sourcesOf(plan, board, inputs), (directory) => {
+    build(directory, board, options.flags ?? ['-O2'])
+    const how = { directory, timeoutSeconds, hint: HINT }
+    return { sections: sectionsOf(directory), printed: runTool(QEMU, [...emulator, ...output, ...counting], how) }
+  })
   const values = parse(`${Buffer.from(printed)}`, board)
   const numbers = (label: string) => (values.get(label) ?? []).map(Number)
 

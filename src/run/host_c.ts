@@ -1,10 +1,10 @@
 // Runs generated C on the machine at hand: compiles it with a small main that reads tensors from its standard input and
 // writes tensors to its standard output. Each run is a process; state tensors travel in and out with it.
 
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { preamble } from '../emit/c/arithmetic.ts'
 import { kernelText } from '../emit/c/kernel.ts'
-import { identifier } from '../emit/c/names.ts'
 import { C_TYPE } from '../emit/c/number.ts'
 import { emitC } from '../emit/c/program.ts'
 import { bug, ToolError } from '../errors.ts'
@@ -13,7 +13,7 @@ import { count, type Data, elemBytes, elemOfData, type Kernel, newData } from '.
 import { kernelKey } from '../loops/print.ts'
 import type { Place, Plan } from '../plan/plan.ts'
 import { checkInputs } from './check.ts'
-import { discard, isInstalled, runTool, workDirectory } from './host_tool.ts'
+import { inDirectory, isInstalled, runTool } from './host_tool.ts'
 import type { RunningModel } from './model.ts'
 
 const HINT = 'apt-get install gcc'
@@ -40,18 +40,24 @@ export function hostCompiler(): string | undefined {
   return [...(CC ? [CC] : []), 'gcc', 'cc', 'clang'].find(isInstalled)
 }
 
-function build(files: readonly { name: string; text: string }[], options: HostOptions): string {
+/** The compiled program's bytes. */
+function build(files: readonly { name: string; text: string }[], options: HostOptions): Uint8Array {
   const compiler = options.compiler ?? hostCompiler()
   if (!compiler) throw new ToolError('host-c', 'no C compiler found; tried gcc, cc and clang', HINT)
-  const directory = workDirectory(files)
   const sources = files.map((f) => f.name).filter((n) => n.endsWith('.c'))
   const flags = options.flags ?? ['-std=c99', '-O2']
-  runTool(compiler, [...flags, '-o', 'program', ...sources], { directory, hint: HINT })
-  return directory
+  return inDirectory(files, (directory) => {
+    runTool(compiler, [...flags, '-o', 'program', ...sources], { directory, hint: HINT })
+    return readFileSync(join(directory, 'program'))
+  })
 }
 
-function execute(directory: string, input: Uint8Array): Uint8Array {
-  return runTool(join(directory, 'program'), [], { input })
+function execute(program: Uint8Array, input: Uint8Array): Uint8Array {
+  return inDirectory([], (directory) => {
+    const path = join(directory, 'program')
+    writeFileSync(path, program, { mode: 0o755 })
+    return runTool(path, [], { input })
+  })
 }
 
 function bytesIn(data: Data): Uint8Array {
@@ -163,8 +169,8 @@ export interface HostModel extends RunningModel {
 
 /** Compiles the plan's C. Throws ToolError where there is no compiler. */
 export function runHostC(plan: Plan, options: HostOptions = {}): HostModel {
-  const name = identifier(plan.graph.name)
-  const directory = build([...emitC(plan, name).files, { name: 'host_main.c', text: mainOf(plan, name) }], options)
+  const name = 'model'
+  const program = build([...emitC(plan, name).files, { name: 'host_main.c', text: mainOf(plan, name) }], options)
   const { inputs, outputs } = plan.graph
   const traced = traceOf(plan).flatMap(({ values }) => values)
   let state: Uint8Array[] | undefined
@@ -172,7 +178,7 @@ export function runHostC(plan: Plan, options: HostOptions = {}): HostModel {
   const go = (runs: readonly (readonly Data[])[], trace: boolean) => {
     for (const given of runs) checkInputs(inputs, given)
     const head = Int32Array.of(runs.length, trace ? 1 : 0, state ? 1 : 0)
-    const output = execute(directory, concat([bytesIn(head), ...(state ?? []), ...runs.flat().map(bytesIn)]))
+    const output = execute(program, concat([bytesIn(head), ...(state ?? []), ...runs.flat().map(bytesIn)]))
     const reader = new Reader(output)
     const results = runs.map(() => ({
       tensors: trace ? traced.map((value) => ({ value, data: reader.value(value) })) : [],
@@ -262,13 +268,12 @@ ${floats ? '  if (!rounds_products()) return 8;\n' : ''}${runs.map((_, i) => `  
 /** Compiles all kernels into one program and runs each on its arrays. */
 export function runKernelsHostC(runs: readonly KernelRun[], options: HostOptions = {}): void {
   if (runs.length === 0) return
-  const directory = build([{ name: 'kernels.c', text: kernelsFile(runs) }], options)
-  const reader = new Reader(execute(directory, concat(runs.flatMap(({ args }) => args.map(bytesIn)))))
+  const program = build([{ name: 'kernels.c', text: kernelsFile(runs) }], options)
+  const reader = new Reader(execute(program, concat(runs.flatMap(({ args }) => args.map(bytesIn)))))
   for (const { kernel, args } of runs)
     kernel.bufs.forEach((buf, k) => {
       reader.into(buf.access === 'read' ? newData(buf.elem, args[k].length) : args[k])
     })
-  discard(directory)
 }
 
 /** `runKernelsHostC` of one kernel. */

@@ -6,24 +6,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ToolError } from '../errors.ts'
 
-const directories: string[] = []
-
-/** A fresh directory with these files, removed when the process ends. */
-export function workDirectory(files: readonly { readonly name: string; readonly text: string }[]): string {
-  if (directories.length === 0)
-    process.once('exit', () => {
-      for (const d of directories) rmSync(d, { recursive: true, force: true })
-    })
+/** Calls `f` with a fresh directory that holds `files`, and removes it afterwards. */
+export function inDirectory<T>(
+  files: readonly { readonly name: string; readonly text: string }[],
+  f: (directory: string) => T,
+): T {
   const directory = mkdtempSync(join(tmpdir(), 'mote-'))
-  directories.push(directory)
-  for (const { name, text } of files) writeFileSync(join(directory, name), text)
-  return directory
-}
-
-/** Removes a directory of `workDirectory` before the process ends. */
-export function discard(directory: string): void {
-  rmSync(directory, { recursive: true, force: true })
-  directories.splice(directories.indexOf(directory), 1)
+  try {
+    for (const { name, text } of files) writeFileSync(join(directory, name), text)
+    return f(directory)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 /** Whether a program can be started. */

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { fingerprint } from '../../src/ir/hash.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
+import { missingDeviceTools } from '../../src/run/device.ts'
 import { hostCompiler } from '../../src/run/host_c.ts'
 import { reference } from '../../src/run/reference.ts'
 import { separable, twoInputs } from '../support/nets.ts'
@@ -51,11 +53,42 @@ describe('compile', () => {
       expect(rest).toMatchObject({ target, name: 'separable' })
       expect(plan).toMatchObject({ stages: [], inputHeld: true, macs: expect.any(Number) })
       expect(plan.arenaBytes).toBeGreaterThanOrEqual(plan.lowerBoundBytes)
-      const wanted = target === 'wasm' ? ['separable.wasm'] : ['separable.c', 'separable.h']
+      const wanted =
+        target === 'wasm' ? ['separable.wasm', 'separable.mjs', 'separable.d.mts'] : ['separable.c', 'separable.h']
       expect(files).toEqual(wanted.map((f) => join(to, f)))
-      expect(readdirSync(to).sort()).toEqual(['mote.json', ...wanted])
+      expect(readdirSync(to).sort()).toEqual(['mote.json', ...wanted].sort())
     },
   )
+
+  test('the loader beside a module runs it, and its types fit', async () => {
+    const to = folder()
+    await answered('compile', model, '-o', to)
+    const { load, inputs, outputs } = await import(/* @vite-ignore */ join(to, 'separable.mjs'))
+    expect(inputs).toMatchObject([{ name: 'picture', dtype: 'i8', shape: [1, 8, 8, 3], zero: -3, length: 192 }])
+    expect(outputs).toMatchObject([{ name: 'scores', length: 5 }])
+    const bytes = readFileSync(join(to, 'separable.wasm'))
+    for (const source of [bytes, Promise.resolve(new Response(bytes)), new WebAssembly.Module(bytes)]) {
+      const loaded = await load(source)
+      expect(loaded.run(seeded(1))).toEqual(reference(separable()).run([seeded(1)]))
+      expect(() => loaded.run(new Uint8Array(192))).toThrow('input "picture" takes Int8Array of 192 elements')
+    }
+    const use = join(to, 'use.ts')
+    writeFileSync(
+      use,
+      "import { load } from './separable.mjs'\nexport const scores: Promise<Int8Array> = load(new Uint8Array(8)).then((m) => m.run(new Int8Array(192))[0])\n",
+    )
+    const program = ts.createProgram([use], {
+      strict: true,
+      noEmit: true,
+      module: ts.ModuleKind.NodeNext,
+      target: ts.ScriptTarget.ES2022,
+      lib: ['lib.es2022.d.ts', 'lib.dom.d.ts'],
+      types: [],
+    })
+    expect(ts.getPreEmitDiagnostics(program).map((d) => ts.flattenDiagnosticMessageText(d.messageText, '\n'))).toEqual(
+      [],
+    )
+  })
 
   test('accepts a budget that fits, with any size suffix', async () => {
     for (const sram of ['65536', '64K', '64KB', '64KiB', '0.0625M'])
@@ -179,6 +212,18 @@ describe('bench', () => {
     expect(runs[0].timedRuns).toBeGreaterThanOrEqual(30)
     expect(runs[0].layers.map((l: { name: string }) => l.name)).toEqual(separable().nodes.map((n) => n.from))
   })
+
+  test.skipIf(missingDeviceTools().length > 0)(
+    'counts instructions on an emulated core (needs gcc-arm-none-eabi and qemu-system-arm)',
+    async () => {
+      const { runs } = await answered('bench', model, '--on', 'wasm,cortex-m55', '--runs', '1')
+      expect(runs[1]).toMatchObject({ on: 'cortex-m55', outputFnv1a: runs[0].outputFnv1a })
+      for (const figure of ['instructions', 'stackBytes', 'codeBytes', 'arenaUsedBytes'])
+        expect(runs[1][figure]).toBeGreaterThan(0)
+      expect(runs[1].arenaUsedBytes).toBeLessThanOrEqual(runs[1].arenaBytes)
+      expect(runs[1]).not.toHaveProperty('medianUs')
+    },
+  )
 
   test.runIf(hosts.length > 0)('a figure that was not measured is absent (host-c, needs a C compiler)', async () => {
     const { runs } = await answered('bench', model, '--on', 'host-c')

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { disagreement } from '../../src/cli/bench.ts'
+import { mote } from '../../src/cli/mote.ts'
 import { separable, twoInputs } from '../support/nets.ts'
 import { folder, saved, typed } from './console.ts'
 
@@ -94,6 +95,22 @@ test.each(FAULTS)('%s is an error in JSON as well', async (_, line, says) => {
   expect(error.hint ? `${error.message}\n  hint: ${error.hint}` : error.message).toMatch(says)
   expect(err).toMatch(says)
   expect(code).toBe(1)
+})
+
+test('a fault of ours says so, and shows its stack only on demand', async () => {
+  const failing = async (debug: boolean) => {
+    let err = ''
+    const progress = () => {
+      throw new TypeError('no such thing')
+    }
+    const code = await mote(['bench', model], { out: () => {}, err: (text) => (err += text), progress, debug })
+    expect(code).toBe(1)
+    return err
+  }
+  expect(await failing(false)).toBe(
+    'internal error: no such thing (this is a bug in mote)\n  hint: please report it; MOTE_DEBUG=1 prints the stack',
+  )
+  expect(await failing(true)).toMatch(/^TypeError: no such thing\n +at /)
 })
 
 test('help and version are answers, not errors', async () => {

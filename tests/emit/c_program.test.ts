@@ -14,7 +14,7 @@ import { makePlan } from '../../src/plan/make.ts'
 import type { Plan } from '../../src/plan/plan.ts'
 import { benchDevice, DEVICE_NAMES, missingDeviceTools } from '../../src/run/device.ts'
 import { hostCompiler, runHostC, SANITIZED, STRICT } from '../../src/run/host_c.ts'
-import { isInstalled, runTool, workDirectory } from '../../src/run/host_tool.ts'
+import { inDirectory, isInstalled, runTool } from '../../src/run/host_tool.ts'
 import { reference } from '../../src/run/reference.ts'
 import type { Target } from '../../src/targets/target.ts'
 import { accumulate, i32, mix, randomGraph, scale } from '../support/toy_ops.ts'
@@ -130,9 +130,10 @@ int main(void) {
   return 0;
 }
 `
-    const directory = workDirectory([...emitC(plan, 'swap').files, { name: 'main.c', text: main }])
-    runTool(compiler!, ['-std=c99', '-o', 'program', 'main.c', 'swap.c'], { directory })
-    expect(`${Buffer.from(runTool(`${directory}/program`, []))}`).toBe(String(50 * 10 + 2 * 2))
+    inDirectory([...emitC(plan, 'swap').files, { name: 'main.c', text: main }], (directory) => {
+      runTool(compiler!, ['-std=c99', '-o', 'program', 'main.c', 'swap.c'], { directory })
+      expect(`${Buffer.from(runTool(`${directory}/program`, []))}`).toBe(String(50 * 10 + 2 * 2))
+    })
   })
 
   test('a step in place that changes the type of the bytes gives the same bits under every optimisation', () => {
@@ -177,14 +178,15 @@ test.skipIf(process.arch !== 'x64' || !isInstalled('clang'))(
   () => {
     const plan = planned(convolutions())
     const main = '#include "m.h"\nstatic double a[M_ARENA_BYTES];\nint main(void) { m_t m; return m_init(&m, a, 0); }\n'
-    const directory = workDirectory([...emitC(plan, 'm').files, { name: 'main.c', text: main }])
-    const build = (flags: readonly string[]) =>
-      runTool('clang', ['-O2', '-mfma', ...flags, '-o', 'program', 'main.c', 'm.c'], { directory })
-    build([])
-    runTool(`${directory}/program`, [])
-    build(['-ffp-contract=fast'])
-    expect(() => runTool(`${directory}/program`, [])).toThrow(/code 3/)
-    expect(() => build(['-ffast-math'])).toThrow(/round to float/)
+    inDirectory([...emitC(plan, 'm').files, { name: 'main.c', text: main }], (directory) => {
+      const build = (flags: readonly string[]) =>
+        runTool('clang', ['-O2', '-mfma', ...flags, '-o', 'program', 'main.c', 'm.c'], { directory })
+      build([])
+      runTool(`${directory}/program`, [])
+      build(['-ffp-contract=fast'])
+      expect(() => runTool(`${directory}/program`, [])).toThrow(/code 3/)
+      expect(() => build(['-ffast-math'])).toThrow(/round to float/)
+    })
   },
 )
 

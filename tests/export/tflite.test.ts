@@ -22,11 +22,12 @@ function sorted(value: AttrValue): AttrValue {
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, sorted(v)]))
 }
 
-/** The printed graph, attributes in alphabetical order and a shape's inferred dimension as what it is. */
+/** The printed graph, attributes in alphabetical order, inferred dimensions as what they are, no absent last input. */
 function printed(graph: Graph): string {
   const nodes = graph.nodes.map((n) => {
     const inferred = Array.isArray(n.attrs.shape) && n.attrs.shape.includes(-1)
-    return { ...n, attrs: sorted(inferred ? { ...n.attrs, shape: n.outputs[0].type.shape } : n.attrs) as Attrs }
+    const inputs = n.inputs.at(-1) ? n.inputs : n.inputs.slice(0, -1)
+    return { ...n, inputs, attrs: sorted(inferred ? { ...n.attrs, shape: n.outputs[0].type.shape } : n.attrs) as Attrs }
   })
   return printGraph({ ...graph, nodes })
 }

@@ -13,7 +13,7 @@ test('a graph prints as inputs, stored tensors, one line for each node, outputs'
   const y = build.one(scale, [x, w], {}, { from: 'first', quant: quantOf(0.5, -3) })
   build.add(accumulate, [s, y], {}, { from: 'keep' })
   const [a, b] = build.add(halve, [y], {}, { from: 'cut' })
-  const z = build.one(head, [a], { n: 1 }, { from: 'top' })
+  const z = build.one(head, [a], { n: 2 }, { from: 'top' })
   expect(printGraph(inPlace(build.graph([z, b])))).toBe(
     [
       'graph little',
@@ -23,7 +23,7 @@ test('a graph prints as inputs, stored tensors, one line for each node, outputs'
       '  first = scale(x, const w) i32[4] s=0.5 z=-3 in place of x',
       '  accumulate(state s, first)',
       '  cut, cut:1 = halve(first) i32[2]; i32[2]',
-      '  top = head(cut) {n: 1} i32[1] in place of cut',
+      '  top = head(cut) {n: 2} i32[2] in place of cut',
       '  output top, cut:1',
       '',
     ].join('\n'),

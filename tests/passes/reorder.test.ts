@@ -113,7 +113,7 @@ describe('reorder', () => {
     expect(reference(better).run(inputs)).toEqual(reference(graph).run(inputs))
   })
 
-  test('falls back to a list schedule when the search is cut short', () => {
+  test('never raises peak memory when the exact search is cut short', () => {
     fc.assert(
       fc.property(seeds, (seed) => {
         const graph = randomGraph(seed, { nodes: 30 })
@@ -123,21 +123,22 @@ describe('reorder', () => {
     )
   })
 
-  test('takes less than 200 ms for 160 nodes with residuals and branches', () => {
+  test('takes less than 200 ms for 160 nodes with residuals and branches in a bad order', () => {
     const build = new Builder()
     let x = build.input('x', i32(64))
-    for (let k = 0; k < 20; k++) {
-      const branches = Array.from({ length: 3 }, (_, b) => {
-        const wide = build.one(grow, [x], { times: 2 + ((k + b) % 5) })
-        return build.one(head, [wide], { n: 64 })
-      })
+    for (let k = 0; k < 18; k++) {
+      const wide = [0, 1, 2].map((b) => build.one(grow, [x], { times: 2 + ((k + b) % 5) }))
+      const branches = wide.map((w) => build.one(head, [w], { n: 64 }))
       x = build.one(mix, [...branches, x], { bias: k })
       x = build.one(head, [build.one(grow, [x], { times: 3 })], { n: 64 })
     }
     const graph = build.graph([x])
-    expect(graph.nodes.length).toBeGreaterThanOrEqual(160)
-    const began = performance.now()
-    reorder(graph)
-    expect(performance.now() - began).toBeLessThan(200)
+    expect(graph.nodes.length).toBe(162)
+    const times = [1, 2, 3].map(() => {
+      const began = performance.now()
+      expect(placed(reorder(graph))).toBeLessThan(placed(graph) / 2)
+      return performance.now() - began
+    })
+    expect(Math.min(...times)).toBeLessThan(200)
   })
 })

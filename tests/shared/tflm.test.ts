@@ -18,7 +18,7 @@ const ABSORBED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   kws_dscnn_int8: {},
   mcunet_person_det_int8: { pad: 5 },
   mcunet_vww1_int8: { pad: 4 },
-  mcunetv2_large_int8: {},
+  mcunetv2_large_int8: { pad: 5 },
   person_detect_int8: {},
   sww_1d_dscnn_int8: {},
   vww_mbv1_025_96_int8: {},

@@ -2,13 +2,14 @@
 // loop leaves alone is set up before the loop, as a pointer where it surely points into the buffer, else as an offset.
 
 import { bug } from '../../errors.ts'
-import { type Buf, type Expr, elemBytes, type Kernel, type OpName, type Stmt } from '../../loops/ir.ts'
+import { type Buf, type Expr, elemBytes, type Kernel, type Stmt } from '../../loops/ir.ts'
 import { simplify } from '../../loops/simplify.ts'
 import { declared, exprs, type For, inside, someExpr, visit, visitExpr, written } from '../../loops/walk.ts'
 import { addressOf, onlyBy, type Sum, split, type Term } from './affine.ts'
 import { INLINE_NAMES } from './arithmetic.ts'
+import { ATOM, constantPiece, operationPiece, type Piece, PRODUCT, SUM, strong, UNARY } from './expression.ts'
 import { identifiers } from './names.ts'
-import { C_TYPE, cType, floatConstant, integerConstant } from './number.ts'
+import { C_TYPE, cType } from './number.ts'
 
 export interface KernelOptions {
   /** Buffers of different types may share bytes (a step in place): pointers to them must be told. */
@@ -20,43 +21,6 @@ export interface KernelText {
   /** The inline functions and types of `preamble` that it wants. */
   readonly uses: ReadonlySet<string>
   readonly floats: boolean
-}
-
-/** Text and the binding strength of its outermost operator, as in C's grammar. */
-interface Piece {
-  readonly text: string
-  readonly prec: number
-}
-
-const ATOM = 16
-const UNARY = 14
-const PRODUCT = 13
-const SUM = 12
-const SHIFT = 11
-const COMPARE = 10
-const BITWISE = 8
-const AND = 5
-const OR = 4
-const CHOICE = 3
-
-const COMPARISONS: Partial<Record<OpName, string>> = { eq: '==', ne: '!=', lt: '<', le: '<=', gt: '>', ge: '>=' }
-const BITS: Partial<Record<OpName, string>> = { and: '&', or: '|', xor: '^' }
-/** Operations that are inline functions, by the type of their first argument. */
-const CALLS: Partial<Record<OpName, Partial<Record<string, string>>>> = {
-  wadd: { i32: 'wadd' },
-  wsub: { i32: 'wsub' },
-  wmul: { i32: 'wmul' },
-  min: { i32: 'min32', f32: 'minf' },
-  max: { i32: 'max32', f32: 'maxf' },
-  shl: { i32: 'shl32', i64: 'shl64' },
-  ushr: { i32: 'ushr32', i64: 'ushr64' },
-  clz: { i32: 'clz32' },
-  bits: { f32: 'bits_of' },
-  fromBits: { i32: 'from_bits' },
-  toI32: { f32: 'to_i32' },
-  srdhm: { i32: 'srdhm' },
-  rdivpot: { i32: 'rdivpot' },
-  requant: { i32: 'requant' },
 }
 
 /** A row that is set up before a loop: what it is added to the buffer, and the constant part that it holds already. */
@@ -73,10 +37,6 @@ interface Around {
   readonly rows: ReadonlyMap<string, Row>
   /** Every iteration comes here. */
   readonly always: boolean
-}
-
-function isTruth(e: Expr): boolean {
-  return e.k === 'op' && (e.op in COMPARISONS || ((e.op === 'and' || e.op === 'or') && e.args.every(isTruth)))
 }
 
 function rowKey(buf: string, outer: ReadonlyMap<string, Term>): string {
@@ -294,90 +254,19 @@ class Printer {
       bug(`kernel ${this.kernel.name}: the C printer is given a register of ${e.type.lanes} lanes`)
     switch (e.k) {
       case 'const':
-        return this.constant(e)
+        return constantPiece(e)
       case 'var':
         return { text: this.name(e.name), prec: ATOM }
       case 'load':
         return { text: this.element(e.buf, e.at, around), prec: ATOM }
       case 'op':
-        return this.op(e, around)
+        return operationPiece(
+          e,
+          e.args.map((a) => this.expr(a, around)),
+          (name) => this.uses.add(name),
+        )
     }
   }
-
-  private constant({ type, value }: Extract<Expr, { k: 'const' }>): Piece {
-    if (type.num !== 'f32') {
-      const text = integerConstant(value, type.num === 'i64' ? 'i64' : 'i32')
-      return { text, prec: text.startsWith('-') ? UNARY : ATOM }
-    }
-    if (Number.isNaN(value)) return { text: 'MOTE_NAN', prec: ATOM }
-    const text = Number.isFinite(value) ? floatConstant(value) : value > 0 ? 'MOTE_INFINITY' : '-MOTE_INFINITY'
-    return { text, prec: text.startsWith('-') ? UNARY : ATOM }
-  }
-
-  private op(e: Extract<Expr, { k: 'op' }>, around: Around): Piece {
-    const { op } = e
-    const num = e.args[0].type.num
-    const call = CALLS[op]?.[num]
-    const args = e.args.map((a) => this.expr(a, around))
-    if (call) {
-      this.uses.add(call)
-      return { text: `${call}(${args.map((a) => a.text).join(', ')})`, prec: ATOM }
-    }
-    const [a, b, c] = args
-    const infix = (sign: string, prec: number, left: number, right: number): Piece => ({
-      text: `${strong(a, left)} ${sign} ${strong(b, right)}`,
-      prec,
-    })
-    switch (op) {
-      case 'add': {
-        const constant = e.args[1]
-        if (num !== 'f32' && constant.k === 'const' && constant.value < 0 && constant.value > -(2 ** 31))
-          return { text: `${strong(a, SUM)} - ${b.text.slice(1)}`, prec: SUM }
-        return infix('+', SUM, SUM, PRODUCT)
-      }
-      case 'sub':
-        return infix('-', SUM, SUM, PRODUCT)
-      case 'mul':
-        return infix('*', PRODUCT, PRODUCT, UNARY)
-      case 'div':
-        return infix('/', PRODUCT, PRODUCT, UNARY)
-      case 'rem':
-        return infix('%', PRODUCT, PRODUCT, UNARY)
-      case 'neg':
-        return { text: `-${strong(a, UNARY + 1)}`, prec: UNARY }
-      case 'and':
-        if (e.args.every(isTruth)) return infix('&&', AND, AND, COMPARE)
-        break
-      case 'or':
-        if (e.args.every(isTruth)) return infix('||', OR, COMPARE, COMPARE)
-        break
-      case 'shr':
-        return { text: `${strong(a, UNARY)} >> ${this.shiftCount(e.args[1], b)}`, prec: SHIFT }
-      case 'select':
-        return { text: `${strong(a, COMPARE)} ? ${strong(b, SHIFT)} : ${strong(c, SHIFT)}`, prec: CHOICE }
-      case 'toF32':
-        return { text: `(float)${strong(a, UNARY)}`, prec: UNARY }
-      case 'extend':
-        return { text: `(int64_t)${strong(a, UNARY)}`, prec: UNARY }
-      case 'wrap':
-        return { text: `(int32_t)${strong(a, UNARY)}`, prec: UNARY }
-    }
-    const compare = COMPARISONS[op]
-    if (compare) return infix(compare, COMPARE, SUM, SUM)
-    const bits = BITS[op]
-    if (bits) return infix(bits, BITWISE, UNARY, UNARY)
-    return bug(`kernel ${this.kernel.name}: the C printer has no spelling for ${op} of ${num}`)
-  }
-
-  private shiftCount(count: Expr, text: Piece): string {
-    const width = count.type.num === 'i64' ? 64 : 32
-    if (count.k === 'const') return String(((count.value % width) + width) % width)
-    return `(${strong(text, UNARY)} & ${width - 1})`
-  }
-}
-
-function strong({ text, prec }: Piece, needed: number): string {
-  return prec >= needed ? text : `(${text})`
 }
 
 /** Lines of at most 120 columns where the text has spaces to break at; the further ones start with `indent`. */

@@ -150,7 +150,7 @@ ${declarations.join('\n')}
 `
 }
 
-/** Expressions for places, given \`a\` (the arena) and \`w\` (the weights) in scope. */
+/** Expressions for places, given `a` (the arena) and `w` (the weights) in scope. */
 class Places {
   private readonly members: ReadonlyMap<number, Member>
 
