@@ -11,6 +11,7 @@ import { verify } from '../src/ir/verify.ts'
 import type { Data } from '../src/loops/ir.ts'
 import { INFERENCE, runPasses } from '../src/passes/index.ts'
 import { makePlan } from '../src/plan/make.ts'
+import { hostCompiler, runHostC, SANITIZED } from '../src/run/host_c.ts'
 import { runPlan } from '../src/run/interpreter.ts'
 import { reference } from '../src/run/reference.ts'
 import { instantiateWasm } from '../src/run/wasm.ts'
@@ -79,6 +80,14 @@ describe('random graphs', () => {
       const plan = makePlan(runPasses(graph), targetOf('wasm'))
       const model = await instantiateWasm(emitWasm(plan), plan)
       agree(seed, (x) => model.run(x), 'WebAssembly', plan.graph)
+    }
+  })
+
+  test.skipIf(!hostCompiler())('C on this machine agrees (skipped without a C compiler)', { timeout: 120_000 }, () => {
+    for (const [seed, { graph }] of [...graphs].slice(0, Math.ceil(GRAPHS / 6))) {
+      const plan = makePlan(runPasses(graph), targetOf('c'))
+      const model = runHostC(plan, seed % 8 === 0 ? { flags: SANITIZED } : {})
+      agree(seed, (x) => model.run(x), 'C', plan.graph)
     }
   })
 })

@@ -1,7 +1,7 @@
 // The whole road from a graph to a program: passes, plan, printer.
 
 import { BudgetError } from '../errors.ts'
-import { type Graph, valuesOf, type Value } from '../ir/graph.ts'
+import { type Graph, type Value, valuesOf } from '../ir/graph.ts'
 import { INFERENCE, runPasses } from '../passes/index.ts'
 import { makePlan } from '../plan/make.ts'
 import type { Plan } from '../plan/plan.ts'

@@ -1,14 +1,14 @@
 // The list of operators, one line each.
 
+export { add, mul, sub } from './binary/op.ts'
+export { clamp } from './clamp/op.ts'
 export { conv2d } from './conv2d/op.ts'
 export { depthwiseConv2d } from './depthwise/op.ts'
 export { fullyConnected } from './fully_connected/op.ts'
 export { averagePool2d, maxPool2d } from './pool/op.ts'
+export { dequantize, quantize } from './quantize/op.ts'
 export { mean, sum } from './reduce/op.ts'
 export { resizeNearest } from './resize_nearest/op.ts'
-export { add, mul, sub } from './binary/op.ts'
-export { clamp } from './clamp/op.ts'
-export { dequantize, quantize } from './quantize/op.ts'
 export { concat } from './shape/concat.ts'
 export { pad } from './shape/pad.ts'
 export { reshape } from './shape/reshape.ts'

@@ -73,7 +73,8 @@ function conflictsOf(items: readonly Item[]): Conflict[][] {
   })
 }
 
-type Fit = 'lowest' | 'tightest'
+/** `ends`: in turn the lowest place and the highest under the ceiling, which is the best there is for a chain. */
+type Fit = 'lowest' | 'tightest' | 'ends'
 
 class Layout {
   readonly offsets: Int32Array
@@ -87,26 +88,40 @@ class Layout {
     this.offsets = new Int32Array(items.length)
   }
 
-  /** Places all items one after the other; false as soon as the total exceeds `limit`. */
-  fill(order: readonly number[], fit: Fit, limit: number): boolean {
+  /** Places all items one after the other; false as soon as the total exceeds `limit`. `ceiling` is for `ends`. */
+  fill(order: readonly number[], fit: Fit, limit: number, ceiling: number): boolean {
     this.offsets.fill(-1)
     this.total = 0
-    for (const i of order) {
-      this.offsets[i] = this.offsetFor(i, fit)
+    for (const [k, i] of order.entries()) {
+      this.offsets[i] = fit === 'ends' && k % 2 === 1 ? this.highestFor(i, ceiling) : this.offsetFor(i, fit)
       this.total = Math.max(this.total, this.offsets[i] + this.items[i].bytes)
       if (this.total > limit) return false
     }
     return true
   }
 
-  private offsetFor(i: number, fit: Fit): number {
-    const align = this.items[i].align ?? 1
+  /** Where item `i` cannot start: open intervals around what is placed, by their lower end. */
+  private blockedFor(i: number): [number, number][] {
     const blocked: [number, number][] = []
     for (const { other, above, below } of this.conflicts[i]) {
       const at = this.offsets[other]
       if (at >= 0) blocked.push([at - above, at + below])
     }
-    blocked.sort((p, q) => p[0] - q[0])
+    return blocked.sort((p, q) => p[0] - q[0])
+  }
+
+  /** The highest start that keeps item `i` under `ceiling`; the lowest of all where there is none. */
+  private highestFor(i: number, ceiling: number): number {
+    const align = this.items[i].align ?? 1
+    const down = (x: number) => Math.floor(x / align) * align
+    let at = down(ceiling - this.items[i].bytes)
+    for (const [from, to] of this.blockedFor(i).sort((p, q) => q[1] - p[1])) if (at < to && at > from) at = down(from)
+    return at >= 0 ? at : this.offsetFor(i, 'lowest')
+  }
+
+  private offsetFor(i: number, fit: Fit): number {
+    const align = this.items[i].align ?? 1
+    const blocked = this.blockedFor(i)
     let free = 0
     let best = -1
     let slack = Number.POSITIVE_INFINITY
@@ -114,7 +129,7 @@ class Layout {
       if (from >= free && from - free < slack) {
         best = free
         slack = from - free
-        if (fit === 'lowest') break
+        if (fit !== 'tightest') break
       }
       free = Math.max(free, Math.ceil(to / align) * align)
     }
@@ -141,7 +156,7 @@ export function place(items: readonly Item[], effort = 4_000_000): Placement {
 
   let best = { order: [] as number[], fit: 'lowest' as Fit, offsets: [] as number[], total: Number.POSITIVE_INFINITY }
   const attempt = (order: number[], fit: Fit, limit: number): boolean => {
-    if (!layout.fill(order, fit, limit)) return false
+    if (!layout.fill(order, fit, limit, bound)) return false
     best = { order, fit, offsets: [...layout.offsets], total: layout.total }
     return true
   }
@@ -153,6 +168,10 @@ export function place(items: readonly Item[], effort = 4_000_000): Placement {
       attempt(order, fit, best.total - 1)
       if (best.total <= bound) return answer()
     }
+
+  const byTime = items.map((_, i) => i).sort((a, b) => items[a].first - items[b].first || a - b)
+  attempt(byTime, 'ends', best.total - 1)
+  if (best.total <= bound) return answer()
 
   const perRound = conflicts.reduce((sum, c) => sum + c.length + 1, 0)
   const random = new Xorshift32(1)

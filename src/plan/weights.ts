@@ -1,4 +1,4 @@
-// Collects the constants of a program into one segment: each distinct array once, aligned, with a table of what stands
+// Collects the constants of a program into one segment: each array once, aligned, with a table of what stands
 // where. What two programs must share to exchange segments is the layout; what tells two segments apart is the hash.
 
 import { fingerprint } from '../ir/hash.ts'
@@ -9,12 +9,7 @@ function rawBytes(data: Data): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((x, i) => x === b[i])
-}
-
 interface Stored {
-  readonly elem: Elem
   readonly data: Uint8Array
   readonly place: Place
 }
@@ -25,23 +20,15 @@ export class WeightWriter {
   private readonly stored: Stored[] = []
   private readonly entries: WeightEntry[] = []
   private readonly known = new Map<Data, Place>()
-  private readonly byContent = new Map<string, Stored[]>()
   private size = 0
 
   constructor(align: number) {
     this.align = align
   }
 
-  /** Where `data` stands; arrays with the same elements share a place. */
+  /** Where `data` stands. The same array has one place; equal arrays do not share one, or the layout would depend on the contents. */
   put(name: string, data: Data): Place {
-    const before = this.known.get(data)
-    if (before) return before
-    const elem = elemOfData(data)
-    const bytes = rawBytes(data)
-    const key = `${elem} ${bytes.length} ${fingerprint(bytes)}`
-    const alike = this.byContent.get(key) ?? []
-    const place = alike.find((s) => sameBytes(s.data, bytes))?.place ?? this.append(name, elem, data)
-    if (!alike.some((s) => s.place === place)) this.byContent.set(key, [...alike, { elem, data: bytes, place }])
+    const place = this.known.get(data) ?? this.append(name, elemOfData(data), data)
     this.known.set(data, place)
     return place
   }
@@ -51,7 +38,7 @@ export class WeightWriter {
     const offset = Math.ceil(this.size / align) * align
     const place: Place = { segment: 'weights', offset, bytes: data.byteLength }
     this.size = offset + data.byteLength
-    this.stored.push({ elem, data: rawBytes(data), place })
+    this.stored.push({ data: rawBytes(data), place })
     this.entries.push({ name, elem, length: data.length, offset })
     return place
   }

@@ -125,7 +125,7 @@ describe('makePlan', () => {
     expect(plan.steps).toHaveLength(1)
   })
 
-  test('stores each distinct constant once, aligned, state after what steps read', () => {
+  test('stores each constant once, aligned, state after what steps read, and equal constants apart', () => {
     const build = new Builder()
     const x = build.input('x', i32(3))
     const data = Int32Array.of(2, 3, 5)
@@ -137,17 +137,19 @@ describe('makePlan', () => {
     expect(plan.weights.entries).toEqual([
       { name: 'a', elem: 'i32', length: 3, offset: 0 },
       { name: 'one/d', elem: 'i32', length: 3, offset: 16 },
-      { name: 's', elem: 'i32', length: 3, offset: 32 },
+      { name: 'b', elem: 'i32', length: 3, offset: 32 },
+      { name: 'two/d', elem: 'i32', length: 3, offset: 48 },
+      { name: 's', elem: 'i32', length: 3, offset: 64 },
     ])
-    expect(plan.weightBytes).toBe(44)
+    expect(plan.weightBytes).toBe(76)
     expect([...new Int32Array(plan.weights.bytes.buffer, 0, 3)]).toEqual([2, 3, 5])
-    expect(plan.places.get(a)).toEqual(plan.places.get(b))
+    expect(plan.places.get(a)).not.toEqual(plan.places.get(b))
     expect(plan.layers.map((l) => l.weightBytes)).toEqual([24, 24, 0, 0])
     expect(plan.state).toEqual([
       {
         value: s,
         place: { segment: 'arena', offset: 0, bytes: 12 },
-        initial: { segment: 'weights', offset: 32, bytes: 12 },
+        initial: { segment: 'weights', offset: 64, bytes: 12 },
       },
     ])
     expect(plan.weights.hash).toBe(fingerprint(plan.weights.bytes))
