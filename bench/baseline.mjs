@@ -6,7 +6,7 @@
 // Needs the models and goldens (`--shared`, MOTE_SHARED or ../shared) and, for cortex-m4, QEMU and gcc-arm-none-eabi.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -57,6 +57,7 @@ const table = [
 ]
 if (values.only) console.log(table.join('\n'))
 else {
+  mkdirSync(join(root, 'bench/results'), { recursive: true })
   const machine = { node: process.version, cpu: cpus()[0].model, date: new Date().toISOString().slice(0, 10) }
   writeFileSync(join(root, 'bench/results/baseline.json'), `${JSON.stringify({ machine, rows }, null, 1)}\n`)
   writeFileSync(
