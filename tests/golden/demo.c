@@ -311,23 +311,28 @@ typedef char demo_weights_layout[offsetof(demo_weights_t, short_filters) == 0 &&
     offsetof(demo_weights_t, long_filters) == 80 &&
     offsetof(demo_weights_t, pad_7) == 180 &&
     offsetof(demo_weights_t, long_thresholds) == 184 &&
-    offsetof(demo_weights_t, rivals_filters) == 200 &&
-    offsetof(demo_weights_t, rivals_m) == 216 &&
-    offsetof(demo_weights_t, rivals_s) == 232 &&
-    offsetof(demo_weights_t, pad_12) == 236 &&
-    offsetof(demo_weights_t, both_q) == 240 &&
-    offsetof(demo_weights_t, pad_14) == 284 &&
-    offsetof(demo_weights_t, classes_expected) == 288 &&
-    offsetof(demo_weights_t, pad_16) == 308 &&
-    offsetof(demo_weights_t, classes_offsets) == 312 &&
-    offsetof(demo_weights_t, pad_18) == 332 &&
-    offsetof(demo_weights_t, classes_m) == 336 &&
-    offsetof(demo_weights_t, pad_20) == 356 &&
-    offsetof(demo_weights_t, classes_s) == 360 &&
-    offsetof(demo_weights_t, pad_22) == 365 &&
-    offsetof(demo_weights_t, classes_q) == 368 &&
-    offsetof(demo_weights_t, probabilities_e) == 384 &&
-    sizeof(demo_weights_t) == 1408 ? 1 : -1];
+    offsetof(demo_weights_t, long_m) == 200 &&
+    offsetof(demo_weights_t, long_s) == 216 &&
+    offsetof(demo_weights_t, pad_11) == 220 &&
+    offsetof(demo_weights_t, long_q) == 224 &&
+    offsetof(demo_weights_t, rivals_filters) == 240 &&
+    offsetof(demo_weights_t, rivals_m) == 256 &&
+    offsetof(demo_weights_t, rivals_s) == 272 &&
+    offsetof(demo_weights_t, pad_16) == 276 &&
+    offsetof(demo_weights_t, rivals_q) == 280 &&
+    offsetof(demo_weights_t, both_q) == 296 &&
+    offsetof(demo_weights_t, pad_19) == 340 &&
+    offsetof(demo_weights_t, classes_expected) == 344 &&
+    offsetof(demo_weights_t, pad_21) == 364 &&
+    offsetof(demo_weights_t, classes_offsets) == 368 &&
+    offsetof(demo_weights_t, pad_23) == 388 &&
+    offsetof(demo_weights_t, classes_m) == 392 &&
+    offsetof(demo_weights_t, pad_25) == 412 &&
+    offsetof(demo_weights_t, classes_s) == 416 &&
+    offsetof(demo_weights_t, pad_27) == 421 &&
+    offsetof(demo_weights_t, classes_q) == 424 &&
+    offsetof(demo_weights_t, probabilities_e) == 440 &&
+    sizeof(demo_weights_t) == 1464 ? 1 : -1];
 
 int demo_init(demo_t *m, void *arena, const demo_weights_t *weights) {
   if (((uintptr_t)arena & (DEMO_ARENA_ALIGN - 1)) != 0) return 1;
@@ -355,14 +360,14 @@ void demo_run_layers(demo_t *m, int first, int end) {
         demo_conv2d((int8_t *)(a + 256), w->short_filters, w->short_m, w->short_s, w->short_q, (int8_t *)a);
         break;
       case 1: /* depthwise_conv2d "long": i8[1, 8, 8, 4], i8[1, 5, 5, 4], i32[4] -> i8[1, 8, 8, 4] */
-        demo_depthwise_conv2d((int8_t *)a, w->long_filters, w->long_thresholds, w->short_m, w->short_s, w->short_q,
-            (int8_t *)(a + 256));
+        demo_depthwise_conv2d((int8_t *)a, w->long_filters, w->long_thresholds, w->long_m, w->long_s, w->long_q, (int8_t
+            *)(a + 256));
         break;
       case 2: /* max_pool2d "near": i8[1, 8, 8, 4] -> i8[1, 4, 4, 4] */
         demo_max_pool2d((int8_t *)(a + 256), (int8_t *)a);
         break;
       case 3: /* conv2d "rivals": i8[1, 4, 4, 4], i8[4, 1, 1, 4] -> i8[1, 4, 4, 4] */
-        demo_conv2d_2((int8_t *)a, w->rivals_filters, w->rivals_m, w->rivals_s, w->short_q, (int8_t *)(a + 64));
+        demo_conv2d_2((int8_t *)a, w->rivals_filters, w->rivals_m, w->rivals_s, w->rivals_q, (int8_t *)(a + 64));
         break;
       case 4: /* add "both": i8[1, 4, 4, 4], i8[1, 4, 4, 4] -> i8[1, 4, 4, 4] */
         demo_add((int8_t *)a, (int8_t *)(a + 64), w->both_q, (int8_t *)a);
@@ -416,6 +421,16 @@ MOTE_WEIGHTS_SECTION MOTE_ALIGNED(DEMO_ARENA_ALIGN) const demo_weights_t demo_we
 /* long_thresholds */ {
 -64770,-64770,-64770,-64770
 },
+/* long_m */ {
+1442928640,1442928640,1442928640,1442928640
+},
+/* long_s */ {
+-8,-8,-8,-8
+},
+{0},
+/* long_q */ {
+-128,-128,-128,127
+},
 /* rivals_filters */ {
 127,-32,-32,-32,-32,127,-32,-32,-32,-32,127,-32,-32,-32,-32,127
 },
@@ -426,6 +441,9 @@ MOTE_WEIGHTS_SECTION MOTE_ALIGNED(DEMO_ARENA_ALIGN) const demo_weights_t demo_we
 -6,-6,-6,-6
 },
 {0},
+/* rivals_q */ {
+-128,-128,-128,127
+},
 /* both_q */ {
 -128,-128,-128,-128,127,1073741824,0,1073741824,0,1073741824,-19
 },

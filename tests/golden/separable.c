@@ -235,23 +235,26 @@ typedef char separable_weights_layout[offsetof(separable_weights_t, stem_weight)
     offsetof(separable_weights_t, block_1_pointwise_bias) == 528 &&
     offsetof(separable_weights_t, block_1_pointwise_m) == 560 &&
     offsetof(separable_weights_t, block_1_pointwise_s) == 592 &&
-    offsetof(separable_weights_t, block_2_depthwise_weight) == 600 &&
-    offsetof(separable_weights_t, block_2_depthwise_bias) == 672 &&
-    offsetof(separable_weights_t, block_2_depthwise_m) == 704 &&
-    offsetof(separable_weights_t, block_2_depthwise_s) == 736 &&
-    offsetof(separable_weights_t, block_2_pointwise_weight) == 744 &&
-    offsetof(separable_weights_t, block_2_pointwise_bias) == 808 &&
-    offsetof(separable_weights_t, block_2_pointwise_m) == 840 &&
-    offsetof(separable_weights_t, block_2_pointwise_s) == 872 &&
-    offsetof(separable_weights_t, scores_weight) == 880 &&
-    offsetof(separable_weights_t, scores_bias) == 920 &&
-    offsetof(separable_weights_t, pad_24) == 940 &&
-    offsetof(separable_weights_t, scores_m) == 944 &&
-    offsetof(separable_weights_t, pad_26) == 964 &&
-    offsetof(separable_weights_t, scores_s) == 968 &&
-    offsetof(separable_weights_t, pad_28) == 973 &&
-    offsetof(separable_weights_t, scores_q) == 976 &&
-    sizeof(separable_weights_t) == 992 ? 1 : -1];
+    offsetof(separable_weights_t, block_1_pointwise_q) == 600 &&
+    offsetof(separable_weights_t, block_2_depthwise_weight) == 616 &&
+    offsetof(separable_weights_t, block_2_depthwise_bias) == 688 &&
+    offsetof(separable_weights_t, block_2_depthwise_m) == 720 &&
+    offsetof(separable_weights_t, block_2_depthwise_s) == 752 &&
+    offsetof(separable_weights_t, block_2_depthwise_q) == 760 &&
+    offsetof(separable_weights_t, block_2_pointwise_weight) == 776 &&
+    offsetof(separable_weights_t, block_2_pointwise_bias) == 840 &&
+    offsetof(separable_weights_t, block_2_pointwise_m) == 872 &&
+    offsetof(separable_weights_t, block_2_pointwise_s) == 904 &&
+    offsetof(separable_weights_t, block_2_pointwise_q) == 912 &&
+    offsetof(separable_weights_t, scores_weight) == 928 &&
+    offsetof(separable_weights_t, scores_bias) == 968 &&
+    offsetof(separable_weights_t, pad_27) == 988 &&
+    offsetof(separable_weights_t, scores_m) == 992 &&
+    offsetof(separable_weights_t, pad_29) == 1012 &&
+    offsetof(separable_weights_t, scores_s) == 1016 &&
+    offsetof(separable_weights_t, pad_31) == 1021 &&
+    offsetof(separable_weights_t, scores_q) == 1024 &&
+    sizeof(separable_weights_t) == 1040 ? 1 : -1];
 
 int separable_init(separable_t *m, void *arena, const separable_weights_t *weights) {
   if (((uintptr_t)arena & (SEPARABLE_ARENA_ALIGN - 1)) != 0) return 1;
@@ -285,15 +288,15 @@ void separable_run_layers(separable_t *m, int first, int end) {
         break;
       case 2: /* conv2d "block_1/pointwise": i8[1, 4, 4, 8], i8[8, 1, 1, 8], i32[8] -> i8[1, 4, 4, 8] */
         separable_conv2d_2((int8_t *)a, w->block_1_pointwise_weight, w->block_1_pointwise_bias, w->block_1_pointwise_m,
-            w->block_1_pointwise_s, w->block_1_depthwise_q, (int8_t *)(a + 128));
+            w->block_1_pointwise_s, w->block_1_pointwise_q, (int8_t *)(a + 128));
         break;
       case 3: /* depthwise_conv2d "block_2/depthwise": i8[1, 4, 4, 8], i8[1, 3, 3, 8], i32[8] -> i8[1, 4, 4, 8] */
         separable_depthwise_conv2d((int8_t *)(a + 128), w->block_2_depthwise_weight, w->block_2_depthwise_bias,
-            w->block_2_depthwise_m, w->block_2_depthwise_s, w->block_1_depthwise_q, (int8_t *)a);
+            w->block_2_depthwise_m, w->block_2_depthwise_s, w->block_2_depthwise_q, (int8_t *)a);
         break;
       case 4: /* conv2d "block_2/pointwise": i8[1, 4, 4, 8], i8[8, 1, 1, 8], i32[8] -> i8[1, 4, 4, 8] */
         separable_conv2d_2((int8_t *)a, w->block_2_pointwise_weight, w->block_2_pointwise_bias, w->block_2_pointwise_m,
-            w->block_2_pointwise_s, w->block_1_depthwise_q, (int8_t *)(a + 128));
+            w->block_2_pointwise_s, w->block_2_pointwise_q, (int8_t *)(a + 128));
         break;
       case 5: /* average_pool2d "pool": i8[1, 4, 4, 8] -> i8[1, 1, 1, 8] */
         separable_average_pool2d((int8_t *)(a + 128), (int8_t *)a);
@@ -368,6 +371,9 @@ MOTE_WEIGHTS_SECTION MOTE_ALIGNED(SEPARABLE_ARENA_ALIGN) const separable_weights
 /* block_1_pointwise_s */ {
 -7,-7,-7,-7,-7,-8,-7,-7
 },
+/* block_1_pointwise_q */ {
+-128,-128,-128,127
+},
 /* block_2_depthwise_weight */ {
 -65,44,-51,12,-59,-63,53,95,-95,-34,96,30,15,53,-27,-43,-3,-120,111,33,73,79,-101,92,-12,3,97,-71,38,21,4,53,-72,22,
 39,-44,32,63,-49,1,28,96,-26,-11,113,56,6,85,111,0,-93,31,104,77,-9,110,-119,-37,-91,-117,-91,56,-107,-55,-80,-8,-24,
@@ -382,6 +388,9 @@ MOTE_WEIGHTS_SECTION MOTE_ALIGNED(SEPARABLE_ARENA_ALIGN) const separable_weights
 /* block_2_depthwise_s */ {
 -5,-5,-4,-5,-4,-5,-4,-4
 },
+/* block_2_depthwise_q */ {
+-128,-128,-128,127
+},
 /* block_2_pointwise_weight */ {
 -34,-47,31,-75,-72,-2,121,-42,-22,98,114,-20,-107,17,-54,55,-9,-101,49,115,29,52,55,-83,-101,13,53,-114,10,102,-117,
 39,67,54,12,-72,-51,21,88,-48,-115,81,-58,-25,-104,89,50,-66,-40,81,-107,-67,25,97,-50,119,-102,4,25,-107,-24,-89,-12,
@@ -395,6 +404,9 @@ MOTE_WEIGHTS_SECTION MOTE_ALIGNED(SEPARABLE_ARENA_ALIGN) const separable_weights
 },
 /* block_2_pointwise_s */ {
 -7,-8,-7,-7,-7,-7,-6,-7
+},
+/* block_2_pointwise_q */ {
+-128,-128,-128,127
 },
 /* scores_weight */ {
 -91,-110,-68,97,-89,-108,103,-116,-23,52,-92,-64,26,53,-51,-91,50,45,22,47,-65,-48,-2,77,-18,58,-12,48,-50,-118,-92,
