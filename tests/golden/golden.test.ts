@@ -1,4 +1,4 @@
-// Small nets as the compiler prints them. `npx vitest run -u tests/golden` rewrites the files; read the difference as text.
+// Small nets as the compiler prints them. `npx vitest run tests/golden -u` rewrites the files; read the difference as text.
 
 import { expect, test } from 'vitest'
 import { demoNet } from '../../src/cli/demo_net.ts'
