@@ -9,7 +9,7 @@ import type { Data } from '../loops/ir.ts'
 import { benchDevice, DEVICE_NAMES } from '../run/device.ts'
 import type { Command, Io } from './command.ts'
 import { layerTimes, measure } from './measure.ts'
-import { openModel } from './model.ts'
+import { MODEL_OPTIONS, openModel } from './model.ts'
 import { bytesText, countText, parseChoice, parseWhole, table, timeText } from './numbers.ts'
 import { checkPlanOptions, PLAN_OPTIONS } from './plan.ts'
 import { generated, MAX_SEED } from './run.ts'
@@ -83,9 +83,10 @@ function chart(rows: readonly Row[]): string {
 
 export const bench: Command = {
   name: 'bench',
-  args: [['<model>', 'a .tflite file']],
+  args: [['<model>', 'a .tflite or .onnx file']],
   summary: 'time a model on several machines, with the same input',
   options: [
+    ...MODEL_OPTIONS,
     ['--on <list>', [...RUNNER_NAMES, ...DEVICE_NAMES].join(','), 'wasm'],
     ['--seed <n>', 'of the generated input (xorshift32)', '1'],
     ['--runs <n>', 'timed runs at least', '30'],
@@ -105,7 +106,7 @@ export const bench: Command = {
       )
     const seed = parseWhole(String(options.seed), '--seed', 0, MAX_SEED)
     const runs = parseWhole(String(options.runs), '--runs', 1, 1e6)
-    const { graph } = await openModel(path)
+    const { graph } = await openModel(path, options)
 
     const rows: Row[] = []
     for (const on of names) {

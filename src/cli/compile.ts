@@ -6,15 +6,16 @@ import { TARGET_NAMES } from '../targets/index.ts'
 import type { Command } from './command.ts'
 import { writeOutput } from './files.ts'
 import { filesOf } from './loader.ts'
-import { openModel } from './model.ts'
+import { MODEL_OPTIONS, openModel } from './model.ts'
 import { bytesText, countText, parseChoice, parseSize, table } from './numbers.ts'
 import { checkPlanOptions, PLAN_OPTIONS, planJson, planLine } from './plan.ts'
 
 export const compileCommand: Command = {
   name: 'compile',
-  args: [['<model>', 'a .tflite file']],
+  args: [['<model>', 'a .tflite or .onnx file']],
   summary: 'write a model as a program: a WebAssembly module, or C99',
   options: [
+    ...MODEL_OPTIONS,
     ['--target <name>', TARGET_NAMES.join(', '), 'wasm'],
     ['--sram <size>', 'limit of RAM for tensors: bytes, or 256K, 1M'],
     ['--flash <size>', 'limit of flash for weights'],
@@ -32,7 +33,7 @@ export const compileCommand: Command = {
     if (options.name !== undefined && !/^[A-Za-z][A-Za-z0-9_-]*$/.test(String(options.name)))
       throw new InputError('--name', `"${options.name}" cannot name a C function`, 'use letters, digits and _')
 
-    const { graph, name } = await openModel(path)
+    const { graph, name } = await openModel(path, options)
     const program = compile(graph, { target, sram, flash, name: String(options.name ?? name) })
     const written = filesOf(program)
     const files = await writeOutput(String(options.output), written, options.force === true)

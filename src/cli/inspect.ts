@@ -7,7 +7,7 @@ import { makePlan } from '../plan/make.ts'
 import type { Plan } from '../plan/plan.ts'
 import { TARGET_NAMES, targetOf } from '../targets/index.ts'
 import type { Command } from './command.ts'
-import { constantBytes, openModel, portLine, shortName, tensorId, typeJson } from './model.ts'
+import { constantBytes, MODEL_OPTIONS, openModel, portLine, shortName, tensorId, typeJson } from './model.ts'
 import { bytesText, countText, parseChoice, table } from './numbers.ts'
 import { memoryChart, planJson, planLine } from './plan.ts'
 
@@ -23,12 +23,12 @@ function layersOf(graph: Graph) {
 
 export const inspect: Command = {
   name: 'inspect',
-  args: [['<model>', 'a .tflite file']],
+  args: [['<model>', 'a .tflite or .onnx file']],
   summary: 'show the layers of a model, what they cost, and the memory that a program needs',
-  options: [['--target <name>', `whose plan to show: ${TARGET_NAMES.join(', ')}`, 'c']],
+  options: [...MODEL_OPTIONS, ['--target <name>', `whose plan to show: ${TARGET_NAMES.join(', ')}`, 'c']],
   async run([path], options) {
     const target = targetOf(parseChoice(String(options.target), '--target', TARGET_NAMES))
-    const { graph, bytes, format } = await openModel(path)
+    const { graph, bytes, format } = await openModel(path, options)
     const layers = layersOf(graph)
     const macs = layers.reduce((sum, l) => sum + l.macs, 0)
     const weightBytes = constantBytes(graph.nodes)

@@ -13,7 +13,9 @@ const ARRAYS = {
   i16: 'Int16Array',
   i32: 'Int32Array',
   i64: 'BigInt64Array',
+  f16: 'Uint16Array',
   f32: 'Float32Array',
+  f64: 'Float64Array',
 } as const
 
 function arrayOf(v: Value): string {

@@ -1,32 +1,71 @@
 // The model that a command is about: from a path to a graph, and the figures of a graph that several commands print.
 
-import { basename } from 'node:path'
-import { ModelError } from '../errors.ts'
+import { readFileSync } from 'node:fs'
+import { basename, dirname, isAbsolute, relative, resolve } from 'node:path'
+import { InputError, ModelError } from '../errors.ts'
 import { readModel } from '../import/read.ts'
 import { type Graph, inputsOf, type Node, printTensorType, type TensorType, type Value } from '../ir/graph.ts'
 import type { Data } from '../loops/ir.ts'
+import type { Command, Options } from './command.ts'
 import { readBytes } from './files.ts'
+
+type Format = 'tflite' | 'onnx' | 'mote'
 
 export interface ModelFile {
   readonly path: string
   /** The file's name without folder and ending: the default name of a program. */
   readonly name: string
   readonly bytes: Uint8Array
-  readonly format: 'tflite' | 'mote'
+  readonly format: Format
   readonly graph: Graph
 }
 
-/** A .tflite file has its mark at byte 4; what is neither is refused by `readModel`. */
-function formatOf(bytes: Uint8Array): 'tflite' | 'mote' {
-  return new TextDecoder('latin1').decode(bytes.subarray(0, 8)) === 'motegrph' ? 'mote' : 'tflite'
+/** What `openModel` needs to know beside the path; every command that opens a model has these options. */
+export const MODEL_OPTIONS: Command['options'] = [
+  ['--shape <sizes>', "shapes that an .onnx file leaves open: name=1,3,224,224, several with ';' between"],
+]
+
+/** Files have their mark at the start; what is none of them is refused by `readModel`. */
+function formatOf(bytes: Uint8Array): Format {
+  const start = new TextDecoder('latin1').decode(bytes.subarray(0, 8))
+  return start === 'motegrph' ? 'mote' : start.slice(4) === 'TFL3' ? 'tflite' : 'onnx'
+}
+
+function parseShapes(text: string): Record<string, number[]> {
+  const entries = text.split(';').map((part) => {
+    const [, name, sizes] = /^\s*(.+)=([\d,\s]+)$/.exec(part) ?? []
+    const shape = sizes?.split(',').map(Number)
+    if (!name || !shape?.every((d) => Number.isInteger(d) && d > 0))
+      throw new InputError('--shape', `"${part}" is not of the form name=1,3,224,224`)
+    return [name, shape] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Reads files that a model names, in its own folder only. */
+function besides(path: string): (file: string) => Uint8Array {
+  const folder = resolve(dirname(path))
+  return (file) => {
+    const full = resolve(folder, file)
+    const inside = relative(folder, full)
+    if (inside.startsWith('..') || isAbsolute(inside))
+      throw new ModelError(path, `keeps weights in "${file}", outside its folder`, 'put both files into one folder')
+    try {
+      return readFileSync(full)
+    } catch {
+      throw new ModelError(path, `keeps weights in "${file}", which cannot be read`, 'put both files into one folder')
+    }
+  }
 }
 
 /** Reads and imports a model file; the graph gets the file's name. Every error names the file. */
-export async function openModel(path: string): Promise<ModelFile> {
+export async function openModel(path: string, options: Options = {}): Promise<ModelFile> {
   const bytes = await readBytes(path)
   const name = basename(path).replace(/\.[^.]*$/, '')
+  const shapes = typeof options.shape === 'string' ? parseShapes(options.shape) : undefined
   try {
-    return { path, name, bytes, format: formatOf(bytes), graph: { ...readModel(bytes), name } }
+    const graph = readModel(bytes, { external: besides(path), ...(shapes && { shapes }) })
+    return { path, name, bytes, format: formatOf(bytes), graph: { ...graph, name } }
   } catch (error) {
     if (error instanceof ModelError) throw new ModelError(path, error.message, error.hint)
     throw error

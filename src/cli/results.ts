@@ -4,6 +4,7 @@ import type { Program } from '../emit/program.ts'
 import { InputError } from '../errors.ts'
 import { type Graph, printTensorType, type TensorType, type Value } from '../ir/graph.ts'
 import { fingerprint } from '../ir/hash.ts'
+import { f16ToF32 } from '../loops/float.ts'
 import type { Data } from '../loops/ir.ts'
 import type { Port, Trace } from '../run/model.ts'
 import { tensorId } from './model.ts'
@@ -17,12 +18,13 @@ function numberJson(x: number | bigint): number | string {
 
 export function outputJson(port: Port, data: Data) {
   const values: (number | string)[] = []
-  for (const x of data) values.push(numberJson(x))
+  for (const x of data) values.push(numberJson(data instanceof Uint16Array ? f16ToF32(Number(x)) : x))
   return { name: port.name, dtype: port.type.dtype, shape: [...port.type.shape], data: values }
 }
 
 /** The value that a stored element stands for. */
 export function realOf(type: TensorType, x: number | bigint): number {
+  if (type.dtype === 'f16') return f16ToF32(Number(x))
   const q = type.quant
   return q && q.scale.length === 1 ? q.scale[0] * (Number(x) - q.zero[0]) : Number(x)
 }
@@ -52,10 +54,11 @@ export interface TraceEntry {
 
 /**
  * Hashes of the model's tensors that the program computes, in the program's order; tensors that were known at compile
- * time come first. `trace` may hold more.
+ * time come first. `trace` may hold more: what a pass made is no tensor of the model.
  */
 export function traceEntries(graph: Graph, program: Program, trace: Trace): TraceEntry[] {
-  const planned = program.plan.graph.nodes.flatMap((node) => node.outputs)
+  const own = new Set(graph.nodes.flatMap((node) => node.outputs.map((v) => v.name)))
+  const planned = program.plan.graph.nodes.flatMap((node) => node.outputs).filter((v) => own.has(v.name))
   const names = new Set([...planned, ...program.absorbed].map((v) => v.name))
   const constants = new Map(
     program.plan.graph.nodes

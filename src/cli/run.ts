@@ -1,13 +1,13 @@
 // `mote run`: a model on given inputs. Several sets of inputs are several runs one after the other, state kept.
 
 import { InputError } from '../errors.ts'
-import { readInput } from '../io/samples.ts'
+import { type PixelRange, readInput } from '../io/samples.ts'
 import { Xorshift32 } from '../ir/random.ts'
 import type { Data } from '../loops/ir.ts'
 import type { Port, Trace } from '../run/model.ts'
 import type { Command, Options } from './command.ts'
 import { readBytes } from './files.ts'
-import { openModel, shortName, tensorId } from './model.ts'
+import { MODEL_OPTIONS, openModel, shortName, tensorId } from './model.ts'
 import { countText, parseChoice, parseWhole, table } from './numbers.ts'
 import { outputJson, scoreChart, topScores, traceEntries, valuesLine } from './results.ts'
 import { openRunner, RUNNER_NAMES } from './runners.ts'
@@ -25,7 +25,12 @@ export function generated(ports: readonly Port[], seed: number): Data[] {
   return ports.map((port) => random.fill(port.type))
 }
 
-function samplesOf(ports: readonly Port[], files: readonly string[], seed: number | undefined): Sample[] {
+function samplesOf(
+  ports: readonly Port[],
+  files: readonly string[],
+  seed: number | undefined,
+  pixels: PixelRange | undefined,
+): Sample[] {
   if (seed !== undefined) {
     if (files.length > 0)
       throw new InputError('--seed', `generates the inputs, ${files.length} input files were given as well`)
@@ -42,7 +47,7 @@ function samplesOf(ports: readonly Port[], files: readonly string[], seed: numbe
   const samples: Sample[] = []
   for (let i = 0; i < files.length; i += ports.length) {
     const group = files.slice(i, i + ports.length)
-    samples.push({ files: group, data: group.map((file, k) => readInput(file, ports[k].type)) })
+    samples.push({ files: group, data: group.map((file, k) => readInput(file, ports[k].type, pixels)) })
   }
   return samples
 }
@@ -57,16 +62,27 @@ function text(options: Options, name: string): string | undefined {
   return options[name] === undefined ? undefined : String(options[name])
 }
 
+/** `0,1` or `-1,1`. */
+function pixelRange(given: string | undefined): PixelRange | undefined {
+  if (given === undefined) return undefined
+  const ends = given.split(',').map((end) => (end.trim() === '' ? Number.NaN : Number(end)))
+  if (ends.length !== 2 || !ends.every(Number.isFinite))
+    throw new InputError('--pixels', `"${given}" is not two numbers`, 'give those of black and white: --pixels=-1,1')
+  return [ends[0], ends[1]]
+}
+
 export const run: Command = {
   name: 'run',
   args: [
-    ['<model>', 'a .tflite file'],
-    ['[input...]', 'a file for each input: raw elements, .npy or JSON numbers; more files are more runs'],
+    ['<model>', 'a .tflite or .onnx file'],
+    ['[input...]', 'a file for each input: raw elements, .npy, JSON numbers or a picture; more files are more runs'],
   ],
   summary: 'run a model on this machine',
   options: [
+    ...MODEL_OPTIONS,
     ['--on <runner>', RUNNER_NAMES.join(', '), 'wasm'],
     ['--seed <n>', 'generate the inputs (xorshift32) instead of reading files'],
+    ['--pixels <black,white>', 'real numbers of black and white in pictures, such as 0,1; 8-bit models need none'],
     ['--trace', 'hash every tensor that the program computes'],
     ['--labels <file>', 'names of the classes, one a line'],
     ['--top <k>', 'how many of the highest scores to show'],
@@ -74,13 +90,14 @@ export const run: Command = {
   async run([path, ...files], options) {
     const on = parseChoice(String(options.on), '--on', RUNNER_NAMES)
     const seed = text(options, 'seed') && parseWhole(String(options.seed), '--seed', 0, MAX_SEED)
+    const pixels = pixelRange(text(options, 'pixels'))
     const labels = await labelsOf(text(options, 'labels'))
     const wanted = text(options, 'top') ?? (labels ? '5' : undefined)
     const top = wanted === undefined ? undefined : parseWhole(wanted, '--top', 1, 1e6)
 
-    const { graph } = await openModel(path)
+    const { graph } = await openModel(path, options)
     const { program, model, runMany } = await openRunner(graph, on)
-    const samples = samplesOf(model.inputs, files, typeof seed === 'number' ? seed : undefined)
+    const samples = samplesOf(model.inputs, files, typeof seed === 'number' ? seed : undefined, pixels)
     const absorbed = program.absorbed.map(tensorId)
 
     const traces: Trace[] = options.trace

@@ -5,11 +5,14 @@
 import { ModelError, MoteError } from '../errors.ts'
 import { Builder } from '../ir/build.ts'
 import { bytesOf, elemOf, type Graph, type Quant, type TensorType, type Value } from '../ir/graph.ts'
+import { FOLD_BYTES, MAX_BYTES, MAX_RANK } from '../ir/limits.ts'
 import type { OptionValue, TfliteNode, TfliteSpelling } from '../ir/op.ts'
 import { verify } from '../ir/verify.ts'
 import { count, type Data, newData } from '../loops/ir.ts'
 import { OPS } from '../ops/index.ts'
 import { rangeOf } from '../ops/quant.ts'
+import { quantize } from '../ops/quantize/op.ts'
+import { TFLITE_READINGS } from '../ops/readings.ts'
 import { Table } from './flatbuffer.ts'
 import {
   BUFFER,
@@ -28,11 +31,12 @@ import {
 } from './tflite_schema.ts'
 
 const SPELLINGS: ReadonlyMap<number, TfliteSpelling> = new Map(
-  [...OPS.values()].flatMap((op) => op.spelled.tflite ?? []).map((spelling) => [spelling.code, spelling]),
+  [...[...OPS.values()].flatMap((op) => op.spelled.tflite ?? []), ...TFLITE_READINGS].map((spelling) => [
+    spelling.code,
+    spelling,
+  ]),
 )
 
-const MAX_TENSOR_BYTES = 2 ** 31 - 1
-const MAX_RANK = 8
 /** The hint where an operator failed in a way of its own: a fault of mote's, unless the file is damaged. */
 export const NOT_UNDERSTOOD = 'if other programs run this model, please report it'
 const DAMAGED = 'the file is damaged: convert the model again'
@@ -52,7 +56,7 @@ export function readTflite(bytes: Uint8Array): Graph {
   const main = model.get(MODEL.subgraphs)?.[0]
   if (!main) throw new ModelError('.tflite file', 'holds no subgraph', DAMAGED)
   const operators = operatorsOf(model, main)
-  return new Importer(model, main, operators).graph()
+  return new Importer(model, main, operators, FOLD_BYTES + 8 * bytes.length).graph()
 }
 
 /** One operator of the file with its spelling found and its tensor numbers read. */
@@ -113,13 +117,15 @@ class Importer {
   /** The value of each tensor, once it is known. */
   private readonly values = new Map<number, Value>()
   private readonly producer = new Map<number, number>()
+  /** uint8 tensors that are read as int8, 128 lower. */
+  private readonly recentred = new Set<number>()
   /** Tensors of one element type that share a buffer share its copy. */
   private readonly copies = new Map<string, Data>()
 
-  constructor(model: Table, main: Table, operators: readonly Operator[]) {
+  constructor(model: Table, main: Table, operators: readonly Operator[], constants: number) {
     this.main = main
     this.operators = operators
-    this.build = new Builder(main.get(SUBGRAPH.name) || 'model')
+    this.build = new Builder(main.get(SUBGRAPH.name) || 'model', { constants })
     this.buffers = model.get(MODEL.buffers) ?? []
     const tables = main.get(SUBGRAPH.tensors) ?? []
     const names = uniqueNames(tables.map((table, i) => table.get(TENSOR.name) || `tensor_${i}`))
@@ -127,18 +133,46 @@ class Importer {
     operators.forEach(({ outputs }, i) => {
       for (const t of outputs) if (!this.producer.has(t)) this.producer.set(t, i)
     })
+    for (const { spelling, inputs, outputs } of operators)
+      if (!KEEPS_UINT8.has(spelling.name))
+        for (const t of [...inputs, ...outputs]) if (this.isQuantisedUint8(t)) this.recentred.add(t)
+  }
+
+  private isQuantisedUint8(t: number): boolean {
+    const table = this.tensors[t]?.table
+    return (
+      table?.get(TENSOR.type) === TYPE_CODES.u8 &&
+      (table.get(TENSOR.quantization)?.get(QUANTIZATION.scale)?.length ?? 0) > 0
+    )
+  }
+
+  /** A graph input: a recentred one is what the file says, followed by its int8 form. */
+  private input(t: number, name: string): Value {
+    if (!this.recentred.has(t)) return this.build.input(name, this.type(t), t)
+    const type = this.type(t)
+    const x = this.build.input(name, uint8Of(type), t)
+    return this.build.one(quantize, [x], { dtype: 'i8' }, { types: [type], names: [`${name}/int8`], from: name })
+  }
+
+  /** A graph output: a recentred one becomes uint8 again. */
+  private output(t: number): Value {
+    const v = this.value(t, 'model')
+    if (!this.recentred.has(t)) return v
+    const { name } = this.tensors[t]
+    const types = [uint8Of(v.type)]
+    return this.build.one(quantize, [v], { dtype: 'u8' }, { types, names: [`${name}/uint8`], from: name })
   }
 
   graph(): Graph {
     for (const t of this.main.get(SUBGRAPH.inputs) ?? []) {
       const { name } = this.tensor(t, 'model')
       if (this.values.has(t)) throw new ModelError(`input "${name}"`, 'is listed twice', DAMAGED)
-      this.values.set(t, this.build.input(name, this.type(t), t))
+      this.values.set(t, this.input(t, name))
     }
     this.operators.forEach((_, i) => {
       this.node(i)
     })
-    const outputs = (this.main.get(SUBGRAPH.outputs) ?? []).map((t) => this.value(t, 'model'))
+    const outputs = (this.main.get(SUBGRAPH.outputs) ?? []).map((t) => this.output(t))
     if (outputs.length === 0) throw new ModelError('model', 'has no outputs', DAMAGED)
     return verify(this.build.graph(outputs))
   }
@@ -221,10 +255,13 @@ class Importer {
       throw new ModelError(where, `has the unknown shape [${shape}]`, 'convert the model with fixed input shapes')
     if (table.get(TENSOR.sparsity))
       throw new ModelError(where, 'is stored sparse', 'convert the model without sparse storage')
-    if (bytesOf({ dtype, shape }) > MAX_TENSOR_BYTES)
-      throw new ModelError(where, `has shape [${shape}], that is more than ${MAX_TENSOR_BYTES} bytes`)
-    const quant =
-      dtype === 'f32' || dtype === 'f16' || dtype === 'bool' ? undefined : quantOfTensor(table, { dtype, shape }, where)
+    if (bytesOf({ dtype, shape }) > MAX_BYTES)
+      throw new ModelError(where, `has shape [${shape}], that is more than ${MAX_BYTES} bytes`)
+    const quant = ['f64', 'f32', 'f16', 'bool'].includes(dtype)
+      ? undefined
+      : quantOfTensor(table, { dtype, shape }, where)
+    if (quant && this.recentred.has(t))
+      return { dtype: 'i8', shape, quant: { ...quant, zero: quant.zero.map((z) => z - 128) } }
     return { dtype, shape, ...(quant && { quant }) }
   }
 
@@ -262,11 +299,19 @@ class Importer {
     let data = this.copies.get(key)
     if (!data) {
       data = newData(elem ?? 'u8', elem ? count(type.shape) : bytes.length)
-      new Uint8Array(data.buffer).set(bytes)
+      new Uint8Array(data.buffer).set(this.recentred.has(t) ? bytes.map((b) => b ^ 0x80) : bytes)
       this.copies.set(key, data)
     }
     return data
   }
+}
+
+/** Operators whose uint8 stays what it is: the way in and out of models that are int8 inside. */
+const KEEPS_UINT8: ReadonlySet<string> = new Set(['QUANTIZE', 'DEQUANTIZE', 'CAST'])
+
+/** The type that a recentred tensor has in the file. */
+function uint8Of({ shape, quant }: TensorType): TensorType {
+  return { dtype: 'u8', shape, quant: { ...quant!, zero: quant!.zero.map((z) => z + 128) } }
 }
 
 /** What a variable starts from: int8 the zero point, everything else zero. */
@@ -286,7 +331,9 @@ function understood<T>(where: string, read: () => T): T {
     return read()
   } catch (e) {
     if (e instanceof MoteError) throw e
-    throw new ModelError(where, `has inputs or options that are not understood (${e})`, NOT_UNDERSTOOD)
+    const error = new ModelError(where, `has inputs or options that are not understood (${e})`, NOT_UNDERSTOOD)
+    error.cause = e
+    throw error
   }
 }
 

@@ -72,6 +72,7 @@ export const TYPE_CODES = {
   bool: 6,
   i16: 7,
   i8: 9,
+  f64: 10,
   i4: 17,
   i2: 19,
 } as const satisfies Partial<Record<DType, number>>

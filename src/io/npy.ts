@@ -5,7 +5,7 @@ import { InputError } from '../errors.ts'
 import { bytesOf, type DType, elemOf } from '../ir/graph.ts'
 import { count, type Data, newData } from '../loops/ir.ts'
 
-/** An array as a file holds it, in row-major order. float64 is read as f32, each number rounded to the nearest. */
+/** An array as a file holds it, in row-major order. f16 is its bits. */
 export interface NpyArray {
   readonly dtype: DType
   readonly shape: readonly number[]
@@ -14,8 +14,9 @@ export interface NpyArray {
 
 const MAGIC = '\x93NUMPY'
 const DTYPES: Readonly<Record<string, DType>> = {
+  f2: 'f16',
   f4: 'f32',
-  f8: 'f32',
+  f8: 'f64',
   i1: 'i8',
   u1: 'u8',
   i2: 'i16',
@@ -24,7 +25,9 @@ const DTYPES: Readonly<Record<string, DType>> = {
   b1: 'bool',
 }
 const DESCRIPTIONS: Readonly<Partial<Record<DType, string>>> = {
+  f16: '<f2',
   f32: '<f4',
+  f64: '<f8',
   i8: '|i1',
   u8: '|u1',
   i16: '<i2',
@@ -46,14 +49,11 @@ export function readNpy(bytes: Uint8Array, where = '.npy file'): NpyArray {
   const start = version === 1 ? 10 : 12
   const end = start + (version === 1 ? view.getUint16(8, true) : view.getUint32(8, true))
   if (end > bytes.length) throw new InputError(where, `ends within its header (${bytes.length} bytes of ${end})`)
-  const { dtype, double, shape } = parseHeader(latin1(bytes.subarray(start, end)), where)
-  const n = count(shape)
-  const size = double ? 8 * n : bytesOf({ dtype, shape })
+  const { dtype, shape } = parseHeader(latin1(bytes.subarray(start, end)), where)
+  const size = bytesOf({ dtype, shape })
   if (bytes.length - end !== size)
     throw new InputError(where, `has shape [${shape}], that is ${size} bytes, it holds ${bytes.length - end}`)
-  if (double)
-    return { dtype, shape, data: Float32Array.from({ length: n }, (_, i) => view.getFloat64(end + 8 * i, true)) }
-  const data = newData(elemOf(dtype)!, n)
+  const data = newData(elemOf(dtype)!, count(shape))
   new Uint8Array(data.buffer).set(bytes.subarray(end))
   return { dtype, shape, data }
 }
@@ -63,7 +63,7 @@ function latin1(bytes: Uint8Array): string {
 }
 
 /** The header is a Python dictionary with three known keys, in any order. */
-function parseHeader(header: string, where: string): { dtype: DType; double: boolean; shape: number[] } {
+function parseHeader(header: string, where: string): { dtype: DType; shape: number[] } {
   const descr = /'descr'\s*:\s*'([^']*)'/.exec(header)?.[1]
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(header)?.[1]
   const dims = /'shape'\s*:\s*\(([\d\s,]*)\)/.exec(header)?.[1]
@@ -80,10 +80,10 @@ function parseHeader(header: string, where: string): { dtype: DType; double: boo
   if (order === 'True' && shape.length > 1)
     throw new InputError(where, 'is stored in Fortran order', 'save numpy.ascontiguousarray(array) instead')
   if (!Number.isSafeInteger(8 * count(shape))) throw new InputError(where, `has the shape [${shape}]`)
-  return { dtype, double: descr.slice(1) === 'f8', shape }
+  return { dtype, shape }
 }
 
-/** The array as a .npy file, version 1. Packed types and f16 cannot be written. */
+/** The array as a .npy file, version 1. Packed types cannot be written. */
 export function writeNpy({ dtype, shape, data }: NpyArray): Uint8Array {
   const descr = DESCRIPTIONS[dtype]
   if (!descr) throw new InputError('.npy file', `cannot hold elements of type ${dtype}`)

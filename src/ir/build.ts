@@ -2,7 +2,8 @@
 
 import { ModelError } from '../errors.ts'
 import { count, type Data, elemOfData } from '../loops/ir.ts'
-import { elemOf, type Graph, type Node, type Quant, type TensorType, type Value } from './graph.ts'
+import { bytesOf, elemOf, type Graph, type Node, type Quant, type TensorType, type Value } from './graph.ts'
+import { checkType, FOLD_MACS, MAX_BYTES } from './limits.ts'
 import type { Attrs, Op } from './op.ts'
 
 /** What the caller knows of a new node's outputs; `op.infer` gives the rest. */
@@ -18,6 +19,14 @@ export interface NodeOptions {
   readonly from?: string
 }
 
+/** What a builder does beyond appending. */
+export interface BuilderOptions {
+  /** Nodes whose inputs are all constants become constants at once, up to so many bytes of results in all. */
+  readonly fold?: number
+  /** Bytes of all constants together, those that share their data counted once. */
+  readonly constants?: number
+}
+
 export class Builder {
   readonly name: string
   /** The layer's name given to nodes that do not say their own. */
@@ -26,8 +35,15 @@ export class Builder {
   private readonly nodes: Node[] = []
   private readonly names = new Set<string>()
 
-  constructor(name = 'model') {
+  private foldable: number
+  private readonly most: number
+  private readonly counted = new Set<ArrayBufferLike>()
+  private constantBytes = 0
+
+  constructor(name = 'model', options: BuilderOptions = {}) {
     this.name = name
+    this.foldable = options.fold ?? 0
+    this.most = options.constants ?? MAX_BYTES
   }
 
   private unique(wanted: string): string {
@@ -39,6 +55,7 @@ export class Builder {
 
   /** A graph input. */
   input(name: string, type: TensorType, index?: number): Value {
+    checkType(type, `input "${name}"`)
     const v: Value = { name: this.unique(name), type, storage: 'temp', index }
     this.inputs.push(v)
     return v
@@ -55,6 +72,7 @@ export class Builder {
   }
 
   private stored(storage: 'const' | 'state', name: string, type: TensorType, data: Data, index?: number): Value {
+    checkType(type, `${storage} "${name}"`)
     const elem = elemOf(type.dtype)
     if (elem && elem !== elemOfData(data))
       throw new ModelError(`${storage} "${name}"`, `type is ${type.dtype}, data is ${elemOfData(data)}`)
@@ -63,16 +81,18 @@ export class Builder {
         `${storage} "${name}"`,
         `shape [${type.shape}] has ${count(type.shape)} elements, data has ${data.length}`,
       )
+    if (!this.counted.has(data.buffer)) {
+      this.counted.add(data.buffer)
+      this.constantBytes += data.byteLength
+    }
+    if (this.constantBytes > this.most)
+      throw new ModelError(`${storage} "${name}"`, `takes the constants beyond ${this.most} bytes`)
     return { name: this.unique(name), type, storage, data, index }
   }
 
-  /** Appends a node and returns its outputs. Throws ModelError where `op.check` refuses it. */
-  add<A extends Attrs>(
-    op: Op<A>,
-    inputs: readonly (Value | undefined)[],
-    attrs: A,
-    options: NodeOptions = {},
-  ): Value[] {
+  /** Appends a node and returns its outputs; absent inputs at the end are dropped. Throws ModelError where `op.check` refuses it. */
+  add<A extends Attrs>(op: Op<A>, given: readonly (Value | undefined)[], attrs: A, options: NodeOptions = {}): Value[] {
+    const inputs = given.slice(0, given.findLastIndex((v) => v !== undefined) + 1)
     const from = options.from ?? this.from
     let types =
       options.types ??
@@ -87,8 +107,25 @@ export class Builder {
     })
     const node: Node<A> = { op, attrs, inputs, outputs, from: from || outputs[0]?.name || op.name }
     op.check(node)
+    for (const v of outputs) checkType(v.type, `${layer(node)}, output "${v.name}"`)
+    const constants = this.folded(node)
+    if (constants) return constants
     this.nodes.push(node as Node)
     return outputs
+  }
+
+  private folded<A extends Attrs>(node: Node<A>): Value[] | undefined {
+    const { op, inputs, outputs } = node
+    const constant = inputs.some((v) => v) && inputs.every((v) => !v || v.storage === 'const')
+    if (this.foldable === 0 || !constant || op.writesState) return undefined
+    const bytes = outputs.reduce((sum, v) => sum + bytesOf(v.type), 0)
+    if (bytes > this.foldable || op.cost(node).macs > FOLD_MACS) return undefined
+    this.foldable -= bytes
+    const results = op.eval(
+      node,
+      inputs.map((v) => v?.data),
+    )
+    return outputs.map((v, i) => ({ ...v, storage: 'const', data: results[i] }))
   }
 
   /** `add` for a node with one output. */

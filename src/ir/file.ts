@@ -13,9 +13,10 @@ const MAGIC = 'motegrph'
 const VERSION = 1
 const PRELUDE = 24
 
-const DTYPES = ['f32', 'f16', 'i64', 'i32', 'i16', 'i8', 'u8', 'i4', 'i2', 'bool', 'bit'] as const satisfies DType[]
+const FLOATS = ['f64', 'f32', 'f16'] as const satisfies DType[]
+const DTYPES = [...FLOATS, 'i64', 'i32', 'i16', 'i8', 'u8', 'i4', 'i2', 'bool', 'bit'] as const satisfies DType[]
 const STORAGES = ['const', 'temp', 'state', 'param', 'slow'] as const satisfies Storage[]
-const ELEMS = ['i8', 'u8', 'i16', 'i32', 'i64', 'f32'] as const satisfies Elem[]
+const ELEMS = ['i8', 'u8', 'i16', 'i32', 'i64', 'f16', 'f32', 'f64'] as const satisfies Elem[]
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
@@ -190,8 +191,12 @@ function newView(elem: Elem, bytes: Uint8Array<ArrayBuffer>): Data {
       return new Int32Array(bytes.buffer)
     case 'i64':
       return new BigInt64Array(bytes.buffer)
+    case 'f16':
+      return new Uint16Array(bytes.buffer)
     case 'f32':
       return new Float32Array(bytes.buffer)
+    case 'f64':
+      return new Float64Array(bytes.buffer)
   }
 }
 

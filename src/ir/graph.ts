@@ -4,7 +4,7 @@ import { count, type Data, type Elem, elemBytes } from '../loops/ir.ts'
 import type { Attrs, Op } from './op.ts'
 
 /** Types of stored elements. Below 8 bits elements are packed, the first in the low bits. */
-export type DType = 'f32' | 'f16' | 'i64' | 'i32' | 'i16' | 'i8' | 'u8' | 'i4' | 'i2' | 'bool' | 'bit'
+export type DType = 'f64' | 'f32' | 'f16' | 'i64' | 'i32' | 'i16' | 'i8' | 'u8' | 'i4' | 'i2' | 'bool' | 'bit'
 
 /** real = scale * (stored - zero), per tensor (one entry) or per slice of `axis`. Scales are exact float32 values. */
 export interface Quant {
@@ -67,7 +67,6 @@ export function elemOf(dtype: DType): Elem | undefined {
   switch (dtype) {
     case 'bool':
       return 'u8'
-    case 'f16':
     case 'i4':
     case 'i2':
     case 'bit':
@@ -78,6 +77,7 @@ export function elemOf(dtype: DType): Elem | undefined {
 }
 
 const BITS: Record<DType, number> = {
+  f64: 64,
   f32: 32,
   f16: 16,
   i64: 64,

@@ -34,7 +34,8 @@ export interface Call {
  * What a node does, in words that a neighbour may know how to take over: the vocabulary of the `fuse` pass.
  * `pad` widens its input by constant elements (`value` as stored); `clamp` limits real values and keeps the type;
  * `bias` adds `bias` along the last axis; `quantize` and `dequantize` change between f32 and a quantised type;
- * `copy` gives its input's bytes another shape.
+ * `copy` gives its input's bytes another shape; `transpose` brings axes into another order, axis d of the output being axis
+ * `perm[d]` of the input (a copy with `perm` does both at once).
  */
 export type Effect =
   | { readonly does: 'pad'; readonly low: readonly number[]; readonly high: readonly number[]; readonly value: number }
@@ -42,7 +43,8 @@ export type Effect =
   | { readonly does: 'bias'; readonly bias: Value }
   | { readonly does: 'quantize' }
   | { readonly does: 'dequantize' }
-  | { readonly does: 'copy' }
+  | { readonly does: 'copy'; readonly perm?: readonly number[] }
+  | { readonly does: 'transpose'; readonly perm: readonly number[] }
 
 /** Values of a .tflite options table by field name: what the file says, or the schema's default. */
 export type OptionValue = number | boolean | string | readonly number[] | undefined
@@ -134,6 +136,11 @@ export interface Op<A extends Attrs = Attrs> {
     side: 'before' | 'after',
     input: number,
   ): Node<A> | Value | undefined
+  /**
+   * The inputs are transposed by `perm` (operands of fewer axes broadcast, as numpy's): the attributes with which this node
+   * computes the same, bit for bit, from them as they were before, and the transposition that its output then needs.
+   */
+  permute?(node: Node<A>, perm: readonly number[]): { readonly attrs: A; readonly perm: readonly number[] } | undefined
   /** Writes to input 0, which is state or a param: later readers see the new content. */
   readonly writesState?: boolean
 }

@@ -1,6 +1,7 @@
 // Reproducible tensors: xorshift32 (Marsaglia 2003), the generator of the golden inputs. One generator runs on over all
 // tensors it fills, in row-major order.
 
+import { f32ToF16 } from '../loops/float.ts'
 import { count, type Data, newData } from '../loops/ir.ts'
 import { elemOf, type TensorType } from './graph.ts'
 
@@ -29,14 +30,15 @@ export class Xorshift32 {
 
   /**
    * Fills a tensor: int8 and uint8 from the top 8 bits, int16 from the top 16, bool the top bit, f32 = int32 / 2^31 in
-   * [-1, 1], i32 and i64 = x mod 4.
+   * [-1, 1], f64 the same without rounding, f16 the nearest to the f32, i32 and i64 = x mod 4.
    */
   fill(type: TensorType): Data {
     const data = newData(elemOf(type.dtype) ?? 'u8', count(type.shape))
     for (let i = 0; i < data.length; i++) {
       const x = this.next()
       if (data instanceof BigInt64Array) data[i] = BigInt(x % 4)
-      else if (data instanceof Float32Array) data[i] = (x | 0) / 2 ** 31
+      else if (data instanceof Float32Array || data instanceof Float64Array) data[i] = (x | 0) / 2 ** 31
+      else if (data instanceof Uint16Array) data[i] = f32ToF16((x | 0) / 2 ** 31)
       else if (data instanceof Int32Array) data[i] = x % 4
       else if (data instanceof Int16Array) data[i] = x >>> 16
       else data[i] = type.dtype === 'bool' ? x >>> 31 : x >>> 24

@@ -5,6 +5,7 @@ import { ModelError } from '../errors.ts'
 import { count, elemOfData } from '../loops/ir.ts'
 import { layer } from './build.ts'
 import { bytesOf, elemOf, type Graph, inputsOf, type Value } from './graph.ts'
+import { checkType } from './limits.ts'
 
 /** Returns the graph, or throws ModelError that names the layer and what is wrong. */
 export function verify(graph: Graph): Graph {
@@ -16,8 +17,7 @@ export function verify(graph: Graph): Graph {
     if (defined.has(v)) throw new ModelError(where, `value "${v.name}" is defined twice`)
     const other = names.get(v.name)
     if (other && other !== v) throw new ModelError(where, `two values are named "${v.name}"`)
-    if (v.type.shape.some((d) => !Number.isInteger(d) || d < 0))
-      throw new ModelError(where, `value "${v.name}" has shape [${v.type.shape}]; dimensions must be whole numbers`)
+    checkType(v.type, `${where}, value "${v.name}"`)
     names.set(v.name, v)
     defined.add(v)
   }

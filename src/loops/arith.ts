@@ -32,7 +32,26 @@ export function clz(x: number): number {
   return Math.clz32(x)
 }
 
-/** f32 to i32: truncated, saturating, 0 for NaN. */
+const MIN64 = -(2n ** 63n)
+
+/** Floats to i64: truncated, saturating, 0 for NaN. */
+export function toI64(x: number): bigint {
+  if (Number.isNaN(x)) return 0n
+  if (x >= 2 ** 63) return -1n - MIN64
+  return x <= -(2 ** 63) ? MIN64 : BigInt(Math.trunc(x))
+}
+
+/** The float32 nearest to an i64, ties to even. */
+export function longToF32(a: bigint): number {
+  const size = a < 0n ? -a : a
+  if (size < 2n ** 53n) return Math.fround(Number(a))
+  // 11 low bits become one that only says whether they were 0, so that the way through float64 rounds once
+  const short = Number((size >> 11n) | (size & 0x7ffn ? 1n : 0n))
+  const nearest = Math.fround(short * 2048)
+  return a < 0n ? -nearest : nearest
+}
+
+/** Floats to i32: truncated, saturating, 0 for NaN. */
 export function toI32(x: number): number {
   if (x >= MAX) return MAX
   if (x <= MIN) return MIN

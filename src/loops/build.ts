@@ -6,6 +6,7 @@ import {
   type Elem,
   type Expr,
   F32,
+  F64,
   I32,
   I64,
   type Kernel,
@@ -33,6 +34,15 @@ export function float(value: number): Expr {
   return { k: 'const', type: F32, value: Math.fround(value) }
 }
 
+export function double(value: number): Expr {
+  return { k: 'const', type: F64, value }
+}
+
+/** A constant for a register of this type, which has one lane. */
+export function constantOf({ num }: Type, value: number): Expr {
+  return num === 'f32' ? float(value) : num === 'f64' ? double(value) : num === 'i64' ? long(value) : int(value)
+}
+
 export function expr(e: E): Expr {
   return typeof e === 'number' ? int(e) : e
 }
@@ -52,12 +62,17 @@ function resultType(name: OpName, args: readonly Expr[]): Type {
     case 'select':
       return args[1].type
     case 'toF32':
-    case 'fromBits':
       return { num: 'f32', lanes: first.lanes }
+    case 'toF64':
+      return { num: 'f64', lanes: first.lanes }
+    case 'fromBits':
+      return { num: first.num === 'i64' ? 'f64' : 'f32', lanes: first.lanes }
     case 'toI32':
-    case 'bits':
       return { num: 'i32', lanes: first.lanes }
+    case 'bits':
+      return { num: first.num === 'f64' ? 'i64' : 'i32', lanes: first.lanes }
     case 'extend':
+    case 'toI64':
       return { num: 'i64', lanes: first.lanes }
     case 'wrap':
       return { num: 'i32', lanes: first.lanes }

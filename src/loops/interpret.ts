@@ -2,6 +2,7 @@
 // become slots. Strict: whatever the loop language forbids (an index out of bounds, an overflow) throws.
 
 import { bug } from '../errors.ts'
+import { f16ToF32, f32ToF16 } from './float.ts'
 import {
   type Buf,
   count,
@@ -15,7 +16,7 @@ import {
   type Stmt,
   type Type,
 } from './ir.ts'
-import { CHECKED, type Fn, longComparison, longOp, numberOp } from './meaning.ts'
+import { CHECKED, type Fn, fromLong, intoLong, longComparison, longOp, numberOp } from './meaning.ts'
 import { printExpr } from './print.ts'
 import { validate } from './validate.ts'
 
@@ -36,6 +37,8 @@ function newLanes(type: Type): Lanes {
       return new BigInt64Array(type.lanes)
     case 'f32':
       return new Float32Array(type.lanes)
+    case 'f64':
+      return bug('f64 registers have no lanes')
   }
 }
 
@@ -167,6 +170,11 @@ class Compiler {
       }
     }
     const from = this.number(s.value)
+    if (data instanceof Uint16Array)
+      return () => {
+        const value = from()
+        data[at()] = f32ToF16(value)
+      }
     return () => {
       const value = from()
       data[at()] = value
@@ -236,7 +244,7 @@ class Compiler {
     }
   }
 
-  /** A scalar i32 or f32. */
+  /** A scalar i32, f32 or f64. */
   number(e: Expr): NumberOf {
     switch (e.k) {
       case 'const': {
@@ -251,6 +259,7 @@ class Compiler {
       case 'load': {
         const { data } = this.bufs.get(e.buf)!
         const at = this.address(e.buf, e.at, 1)
+        if (data instanceof Uint16Array) return () => f16ToF32(data[at()])
         const numbers = data as Exclude<Data, BigInt64Array>
         return () => numbers[at()]
       }
@@ -272,7 +281,8 @@ class Compiler {
     }
     if (from.num === 'i64') {
       const a = this.long(e.args[0])
-      if (op === 'wrap') return () => Number(BigInt.asIntN(32, a()))
+      const convert = fromLong(op)
+      if (convert) return () => convert(a())
       const holds = longComparison(op) ?? this.fault(e, 'has no meaning')
       const b = this.long(e.args[1])
       return () => (holds(a(), b()) ? 1 : 0)
@@ -312,7 +322,7 @@ class Compiler {
   /** The operation's function, throwing where an integer result does not fit. */
   checked(e: Extract<Expr, { k: 'op' }>, f: Fn): Fn {
     const num = e.args[0].type.num
-    if (num === 'f32' || !CHECKED.has(e.op)) return f
+    if (num === 'f32' || num === 'f64' || !CHECKED.has(e.op)) return f
     const bits = num === 'i16' ? 16 : 0
     return (a, b, c) => {
       const r = f(a, b, c)
@@ -341,9 +351,10 @@ class Compiler {
         return () => data[at()]
       }
       case 'op': {
-        if (e.op === 'extend') {
+        const convert = intoLong(e.op)
+        if (convert) {
           const a = this.number(e.args[0])
-          return () => BigInt(a())
+          return () => convert(a())
         }
         if (e.op === 'select') {
           const cond = this.number(e.args[0])
@@ -360,8 +371,11 @@ class Compiler {
         const a = this.long(e.args[0])
         const b = e.args.length > 1 ? this.long(e.args[1]) : () => 0n
         if (!CHECKED.has(e.op)) return () => f(a(), b())
+        const divides = e.op === 'div' || e.op === 'rem'
         return () => {
-          const r = f(a(), b())
+          const [x, y] = [a(), b()]
+          if (divides && y === 0n) this.fault(e, 'divides by zero')
+          const r = f(x, y)
           return BigInt.asIntN(64, r) === r ? r : this.fault(e, 'overflows i64')
         }
       }

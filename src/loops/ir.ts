@@ -2,10 +2,13 @@
 // constant shape. Everything static is a number; everything that two layers of one shape may differ in (addresses,
 // weights, multipliers, zero points) is a buffer. `interpret` gives the meaning, the printers in `emit/` the spelling.
 
-/** What a buffer stores. */
-export type Elem = 'i8' | 'u8' | 'i16' | 'i32' | 'i64' | 'f32'
-/** What a register holds. A scalar load of i8, u8 or i16 widens to i32; i16 registers exist only with 8 lanes. */
-export type Num = 'i16' | 'i32' | 'i64' | 'f32'
+/** What a buffer stores. f16 elements are IEEE binary16, as their bits. */
+export type Elem = 'i8' | 'u8' | 'i16' | 'i32' | 'i64' | 'f16' | 'f32' | 'f64'
+/**
+ * What a register holds. A scalar load of i8, u8 or i16 widens to i32, one of f16 to f32; f16 has no lanes. i16 registers
+ * exist only with 8 lanes, f64 registers only with one.
+ */
+export type Num = 'i16' | 'i32' | 'i64' | 'f32' | 'f64'
 /** A register type: one number, or as many lanes as fill 128 bits (i16x8, i32x4, f32x4, i64x2). */
 export interface Type {
   readonly num: Num
@@ -15,11 +18,21 @@ export interface Type {
 export const I32: Type = { num: 'i32', lanes: 1 }
 export const I64: Type = { num: 'i64', lanes: 1 }
 export const F32: Type = { num: 'f32', lanes: 1 }
+export const F64: Type = { num: 'f64', lanes: 1 }
 export const I16X8: Type = { num: 'i16', lanes: 8 }
 export const I32X4: Type = { num: 'i32', lanes: 4 }
 export const F32X4: Type = { num: 'f32', lanes: 4 }
 
-export type Data = Int8Array | Uint8Array | Int16Array | Int32Array | BigInt64Array | Float32Array
+/** Uint16Array holds f16. */
+export type Data =
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint16Array
+  | Float32Array
+  | Float64Array
 
 /** A buffer: `at` indices of loads and stores have one entry per dimension of `shape`. */
 export interface Buf {
@@ -32,18 +45,27 @@ export interface Buf {
 /**
  * Operations on registers. All arguments of one operation have the same type unless the table says otherwise.
  *
- * add sub mul neg      i32, i64 and i16x8: must not overflow (the interpreter throws), so C may use its own operators; f32
- * wadd wsub wmul       i32, wrapping
- * div                  f32; i32 truncates toward zero, divisor not 0
- * rem                  i32, sign of the dividend
- * min max              i32; f32 as `b < a ? b : a` and `a < b ? b : a` (a where unordered)
+ * Floats are IEEE 754 with rounding to nearest, halves to even; which NaN a result is, is not said.
+ *
+ * add sub mul neg      i32, i64 and i16x8: must not overflow (the interpreter throws), so C may use its own operators;
+ *                      f32, f64
+ * wadd wsub wmul       i32, i64, wrapping
+ * div                  f32, f64; i32 and i64 truncate toward zero, divisor not 0
+ * rem                  i32, i64, sign of the dividend
+ * abs                  i32, i64, wrapping (the least value stays); f32, f64
+ * min max              i32, i64; f32, f64 as `b < a ? b : a` and `a < b ? b : a` (a where unordered)
+ * sqrt                 f32, f64: rounded to nearest; NaN below zero, -0 of -0
+ * floor ceil trunc     f32, f64: to a whole number, down, up, toward zero; zeros have the sign of the argument
+ * nearest              f32, f64: to the nearest whole number, halves to even
  * and or xor shl shr ushr   i32 and i64; shift counts are taken modulo the width
  * eq ne lt le gt ge    give i32 0 or 1
  * select               (condition i32, a, b): both sides are evaluated, so neither may load out of bounds
  * clz                  i32: leading zeros, 32 for 0
- * toF32 toI32          i32 -> f32 rounded to nearest; f32 -> i32 truncated, saturating, 0 for NaN
+ * toF32                i32, i64, f64 -> f32, rounded to nearest
+ * toF64                i32, i64, f32 -> f64, of i64 rounded to nearest
+ * toI32 toI64          f32, f64 -> i32 or i64: truncated, saturating, 0 for NaN
  * extend wrap          i32 -> i64, i64 -> i32 (low bits)
- * bits fromBits        f32 <-> i32, same bits
+ * bits fromBits        f32 <-> i32, f64 <-> i64, same bits
  * srdhm                i32: saturating rounding doubling high multiply, (a*b + 2^30) >> 31 (gemmlowp)
  * rdivpot              i32: rounding divide by 2^b, half away from zero (gemmlowp)
  * requant              (x, multiplier Q31, shift): rdivpot(srdhm(x << max(shift,0), multiplier), max(-shift,0)) (TFLite)
@@ -61,8 +83,14 @@ export type OpName =
   | 'wmul'
   | 'div'
   | 'rem'
+  | 'abs'
   | 'min'
   | 'max'
+  | 'sqrt'
+  | 'floor'
+  | 'ceil'
+  | 'trunc'
+  | 'nearest'
   | 'and'
   | 'or'
   | 'xor'
@@ -78,7 +106,9 @@ export type OpName =
   | 'select'
   | 'clz'
   | 'toF32'
+  | 'toF64'
   | 'toI32'
+  | 'toI64'
   | 'extend'
   | 'wrap'
   | 'bits'
@@ -104,7 +134,10 @@ export type Stmt =
   /** Declares a register, visible to the end of the enclosing block; names are unique within a kernel. */
   | { readonly s: 'let'; readonly name: string; readonly value: Expr }
   | { readonly s: 'set'; readonly name: string; readonly value: Expr }
-  /** Stores `value.type.lanes` consecutive elements; narrowing keeps the low bits, so clamp before. */
+  /**
+   * Stores `value.type.lanes` consecutive elements. Narrowing integers keeps the low bits, so clamp before; f32 to f16
+   * rounds to nearest, NaN becomes 0x7e00.
+   */
   | { readonly s: 'store'; readonly buf: string; readonly at: readonly Expr[]; readonly value: Expr }
   | { readonly s: 'if'; readonly cond: Expr; readonly body: Stmt; readonly else?: Stmt }
 
@@ -116,7 +149,7 @@ export interface Kernel {
 }
 
 export function elemBytes(elem: Elem): number {
-  return { i8: 1, u8: 1, i16: 2, i32: 4, i64: 8, f32: 4 }[elem]
+  return { i8: 1, u8: 1, i16: 2, i32: 4, i64: 8, f16: 2, f32: 4, f64: 8 }[elem]
 }
 
 export function count(shape: readonly number[]): number {
@@ -135,8 +168,12 @@ export function newData(elem: Elem, n: number): Data {
       return new Int32Array(n)
     case 'i64':
       return new BigInt64Array(n)
+    case 'f16':
+      return new Uint16Array(n)
     case 'f32':
       return new Float32Array(n)
+    case 'f64':
+      return new Float64Array(n)
   }
 }
 
@@ -146,10 +183,22 @@ export function elemOfData(data: Data): Elem {
   if (data instanceof Int16Array) return 'i16'
   if (data instanceof Int32Array) return 'i32'
   if (data instanceof BigInt64Array) return 'i64'
+  if (data instanceof Uint16Array) return 'f16'
+  if (data instanceof Float64Array) return 'f64'
   return 'f32'
 }
 
 /** The register type of one element. */
 export function registerOf(elem: Elem): Type {
-  return elem === 'f32' ? F32 : elem === 'i64' ? I64 : I32
+  switch (elem) {
+    case 'f16':
+    case 'f32':
+      return F32
+    case 'f64':
+      return F64
+    case 'i64':
+      return I64
+    default:
+      return I32
+  }
 }

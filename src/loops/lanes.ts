@@ -42,10 +42,13 @@ class Widener {
   readonly v: string
   readonly base: Expr
   readonly lanes: number
+  /** Buffers of f16, which has no lanes. */
+  readonly halves: ReadonlySet<string>
   /** Registers whose value differs between iterations. */
   readonly varying = new Set<string>()
 
-  constructor(v: string, base: Expr, lanes: number, body: Stmt) {
+  constructor(kernel: Kernel, v: string, base: Expr, lanes: number, body: Stmt) {
+    this.halves = new Set(kernel.bufs.flatMap((b) => (b.elem === 'f16' ? [b.name] : [])))
     this.v = v
     this.base = base
     this.lanes = lanes
@@ -67,7 +70,8 @@ class Widener {
   }
 
   /** Indices of `lanes` neighbours from the first: stride 1 in the last, the others the same in all iterations. */
-  index(at: readonly Expr[]): Expr[] | undefined {
+  index(buf: string, at: readonly Expr[]): Expr[] | undefined {
+    if (this.halves.has(buf)) return undefined
     const last = at.length - 1
     for (const [d, i] of at.entries()) if (coefficient(i, this.v) !== (d === last ? 1 : 0)) return undefined
     if (last < 0 || at.some((i) => reads(i, this.varying))) return undefined
@@ -85,7 +89,7 @@ class Widener {
       case 'var':
         return e.name === this.v ? undefined : { ...e, type }
       case 'load': {
-        const at = this.index(e.at)
+        const at = this.index(e.buf, e.at)
         return at && { ...e, at, type }
       }
       case 'op': {
@@ -122,7 +126,7 @@ class Widener {
         return value && { ...s, value }
       }
       case 'store': {
-        const at = this.index(s.at)
+        const at = this.index(s.buf, s.at)
         const value = this.expr(s.value)
         return at && value && { ...s, at, value }
       }
@@ -140,8 +144,8 @@ class Widener {
 /**
  * Runs four iterations of the loop `v` at once in lanes: `v` becomes `v_o` with i32x4 and f32x4 registers, values that are
  * the same in all iterations are splatted, a scalar loop `v_r` does the rest. Applies to a parallel loop (see `unrollJam`)
- * of at least `lanes` = 4 iterations whose stores and varying loads are stride 1 in their last index, without i64 registers
- * that depend on `v`, conditions of `if` that depend on `v`, or `v` itself used as a number.
+ * of at least `lanes` = 4 iterations whose stores and varying loads are stride 1 in their last index, without f16 elements
+ * and i64 or f64 registers that depend on `v`, conditions of `if` that depend on `v`, or `v` itself used as a number.
  */
 export function vectorize(kernel: Kernel, v: string, lanes: number): Kernel | undefined {
   const loop = findLoop(kernel, v)
@@ -154,7 +158,7 @@ export function vectorize(kernel: Kernel, v: string, lanes: number): Kernel | un
   const fresh = namer(kernel)
   const outer = fresh(`${v}_o`)
   const trips = Math.floor(loop.extent / lanes)
-  const wide = new Widener(v, mul(ref(outer), lanes), lanes, body).stmt(body)
+  const wide = new Widener(kernel, v, mul(ref(outer), lanes), lanes, body).stmt(body)
   if (!wide) return undefined
   const main: Stmt = { ...loop, v: outer, extent: trips, body: wide }
   return replace(kernel, loop, block(main, ...remainder(loop, trips * lanes, fresh)))

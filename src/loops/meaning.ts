@@ -1,7 +1,8 @@
 // What each operation of the loop language does to numbers, by register type: exact results, before the check that they
 // fit. i32 and f32 values are JavaScript numbers, i64 values are bigints. See ir.ts for the table in words.
 
-import { clz, rdivpot, requant, srdhm, toI32 } from './arith.ts'
+import { clz, longToF32, rdivpot, requant, srdhm, toI32, toI64 } from './arith.ts'
+import { roundEven } from './float.ts'
 import type { Num, OpName } from './ir.ts'
 
 export type Fn = (a: number, b: number, c: number) => number
@@ -13,6 +14,8 @@ export const CHECKED: ReadonlySet<OpName> = new Set<OpName>(['add', 'sub', 'mul'
 const MIN = -(2 ** 31)
 const floatCell = new Float32Array(1)
 const intCell = new Int32Array(floatCell.buffer)
+const doubleCell = new Float64Array(1)
+const longCell = new BigInt64Array(doubleCell.buffer)
 
 const short: Partial<Record<OpName, Fn>> = {
   add: (a, b) => a + b,
@@ -39,6 +42,7 @@ const int: Partial<Record<OpName, Fn>> = {
   div: (a, b) => Math.trunc(a / b),
   // C leaves the remainder undefined where the quotient overflows
   rem: (a, b) => (a === MIN && b === -1 ? Number.NaN : a % b),
+  abs: (a) => Math.abs(a) | 0,
   min: (a, b) => (b < a ? b : a),
   max: (a, b) => (a < b ? b : a),
   and: (a, b) => a & b,
@@ -49,6 +53,7 @@ const int: Partial<Record<OpName, Fn>> = {
   ushr: (a, b) => (a >>> b) | 0,
   clz: (a) => clz(a),
   toF32: (a) => Math.fround(a),
+  toF64: (a) => a,
   fromBits: (a) => {
     intCell[0] = a
     return floatCell[0]
@@ -58,22 +63,45 @@ const int: Partial<Record<OpName, Fn>> = {
   requant: (a, b, c) => requant(a, b, c),
 }
 
-const float: Partial<Record<OpName, Fn>> = {
+/** What gives the same number for f32 and f64 arguments. */
+const exact: Partial<Record<OpName, Fn>> = {
   ...compare,
+  neg: (a) => -a,
+  abs: (a) => Math.abs(a),
+  min: (a, b) => (b < a ? b : a),
+  max: (a, b) => (a < b ? b : a),
+  floor: (a) => Math.floor(a),
+  ceil: (a) => Math.ceil(a),
+  trunc: (a) => Math.trunc(a),
+  nearest: (a) => roundEven(a),
+  toI32: (a) => toI32(a),
+}
+
+const float: Partial<Record<OpName, Fn>> = {
+  ...exact,
   add: (a, b) => Math.fround(a + b),
   sub: (a, b) => Math.fround(a - b),
   mul: (a, b) => Math.fround(a * b),
   div: (a, b) => Math.fround(a / b),
-  neg: (a) => -a,
-  min: (a, b) => (b < a ? b : a),
-  max: (a, b) => (a < b ? b : a),
-  toI32: (a) => toI32(a),
+  sqrt: (a) => Math.fround(Math.sqrt(a)),
+  toF64: (a) => a,
   bits: (a) => {
     floatCell[0] = a
     return intCell[0]
   },
 }
 
+const double: Partial<Record<OpName, Fn>> = {
+  ...exact,
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  sqrt: (a) => Math.sqrt(a),
+  toF32: (a) => Math.fround(a),
+}
+
+const LEAST = -(2n ** 63n)
 const wrap64 = (a: bigint) => BigInt.asIntN(64, a)
 
 const long: Partial<Record<OpName, LongFn>> = {
@@ -81,6 +109,14 @@ const long: Partial<Record<OpName, LongFn>> = {
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   neg: (a) => -a,
+  wadd: (a, b) => wrap64(a + b),
+  wsub: (a, b) => wrap64(a - b),
+  wmul: (a, b) => wrap64(a * b),
+  div: (a, b) => a / b,
+  rem: (a, b) => (b === -1n && a === LEAST ? LEAST - 1n : a % b),
+  abs: (a) => wrap64(a < 0n ? -a : a),
+  min: (a, b) => (b < a ? b : a),
+  max: (a, b) => (a < b ? b : a),
   and: (a, b) => a & b,
   or: (a, b) => a | b,
   xor: (a, b) => a ^ b,
@@ -100,11 +136,47 @@ const longCompare: Partial<Record<OpName, (a: bigint, b: bigint) => boolean>> = 
 
 /** The function of an operation on arguments that hold `num`; undefined where it is not made of numbers. */
 export function numberOp(op: OpName, num: Exclude<Num, 'i64'>): Fn | undefined {
-  return { i16: short, i32: int, f32: float }[num][op]
+  return { i16: short, i32: int, f32: float, f64: double }[num][op]
 }
 
 export function longOp(op: OpName): LongFn | undefined {
   return long[op]
+}
+
+/** Operations from i64 to another register's numbers. */
+export function fromLong(op: OpName): ((a: bigint) => number) | undefined {
+  switch (op) {
+    case 'wrap':
+      return (a) => Number(BigInt.asIntN(32, a))
+    case 'toF32':
+      return longToF32
+    case 'toF64':
+      return Number
+    case 'fromBits':
+      return (a) => {
+        longCell[0] = a
+        return doubleCell[0]
+      }
+    default:
+      return undefined
+  }
+}
+
+/** Operations from other registers' numbers to i64. */
+export function intoLong(op: OpName): ((a: number) => bigint) | undefined {
+  switch (op) {
+    case 'extend':
+      return BigInt
+    case 'toI64':
+      return toI64
+    case 'bits':
+      return (a) => {
+        doubleCell[0] = a
+        return longCell[0]
+      }
+    default:
+      return undefined
+  }
 }
 
 export function longComparison(op: OpName): ((a: bigint, b: bigint) => boolean) | undefined {

@@ -1,6 +1,6 @@
 // The printed form of a kernel: the text that goldens hold, and the key by which layers of one shape share a kernel.
 
-import type { Expr, Kernel, OpName, Stmt, Type } from './ir.ts'
+import type { Expr, Kernel, Num, OpName, Stmt, Type } from './ir.ts'
 
 const INFIX: Partial<Record<OpName, string>> = {
   add: '+',
@@ -25,6 +25,8 @@ const INFIX: Partial<Record<OpName, string>> = {
   wmul: '*%',
 }
 
+const SUFFIX: Record<Num, string> = { i16: '', i32: '', i64: 'l', f32: 'f', f64: 'd' }
+
 export function printType(t: Type): string {
   return t.lanes === 1 ? t.num : `${t.num}x${t.lanes}`
 }
@@ -32,11 +34,7 @@ export function printType(t: Type): string {
 export function printExpr(e: Expr): string {
   switch (e.k) {
     case 'const':
-      return e.type.num === 'f32'
-        ? `${Object.is(e.value, -0) ? '-0' : e.value}f`
-        : e.type.num === 'i64'
-          ? `${e.value}l`
-          : `${e.value}`
+      return `${Object.is(e.value, -0) && e.type.num.startsWith('f') ? '-0' : e.value}${SUFFIX[e.type.num]}`
     case 'var':
       return e.name
     case 'load': {

@@ -7,7 +7,10 @@ import {
   count,
   type Elem,
   type Expr,
+  F32,
+  F64,
   I32,
+  I64,
   type Kernel,
   type Num,
   type OpName,
@@ -16,7 +19,7 @@ import {
 } from './ir.ts'
 import { printExpr, printKernel, printType } from './print.ts'
 
-const LANES: Record<Num, number> = { i16: 8, i32: 4, i64: 2, f32: 4 }
+const LANES: Record<Num, number> = { i16: 8, i32: 4, i64: 2, f32: 4, f64: 0 }
 const ARITY: Record<OpName, number> = {
   add: 2,
   sub: 2,
@@ -27,8 +30,14 @@ const ARITY: Record<OpName, number> = {
   wmul: 2,
   div: 2,
   rem: 2,
+  abs: 1,
   min: 2,
   max: 2,
+  sqrt: 1,
+  floor: 1,
+  ceil: 1,
+  trunc: 1,
+  nearest: 1,
   and: 2,
   or: 2,
   xor: 2,
@@ -44,7 +53,9 @@ const ARITY: Record<OpName, number> = {
   select: 3,
   clz: 1,
   toF32: 1,
+  toF64: 1,
   toI32: 1,
+  toI64: 1,
   extend: 1,
   wrap: 1,
   bits: 1,
@@ -59,11 +70,18 @@ const ARITY: Record<OpName, number> = {
 
 const same = (a: Type, b: Type) => a.num === b.num && a.lanes === b.lanes
 
+const fitsInteger = (value: number, bits: number) =>
+  Number.isInteger(value) && value >= -(2 ** (bits - 1)) && value < 2 ** (bits - 1)
+
 /** What the registers of one load or store may hold, by the buffer's elements. */
 function holds(elem: Elem, type: Type): boolean {
   switch (elem) {
+    case 'f16':
+      return type.num === 'f32' && type.lanes === 1
     case 'f32':
       return type.num === 'f32'
+    case 'f64':
+      return type.num === 'f64'
     case 'i64':
       return type.num === 'i64'
     case 'i32':
@@ -78,16 +96,18 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
   const [a, b, c] = t
   const on = (...nums: Num[]) => (nums.includes(a.num) && t.every((x) => same(x, a)) ? a : undefined)
   const convert = (from: Num, to: Num): Type | undefined => (a.num === from ? { num: to, lanes: a.lanes } : undefined)
+  const scalar = (...nums: Num[]) => (a.lanes === 1 ? on(...nums) : undefined)
   switch (op) {
     case 'add':
     case 'sub':
     case 'mul':
     case 'neg':
-      return on('i16', 'i32', 'i64', 'f32')
+      return on('i16', 'i32', 'i64', 'f32', 'f64')
     case 'wadd':
     case 'wsub':
     case 'wmul':
     case 'rem':
+      return on('i32') ?? scalar('i64')
     case 'clz':
     case 'srdhm':
     case 'rdivpot':
@@ -96,7 +116,14 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
     case 'div':
     case 'min':
     case 'max':
-      return on('i32', 'f32')
+    case 'abs':
+      return on('i32', 'f32') ?? scalar('i64', 'f64')
+    case 'sqrt':
+    case 'floor':
+    case 'ceil':
+    case 'trunc':
+    case 'nearest':
+      return on('f32', 'f64')
     case 'and':
     case 'or':
     case 'xor':
@@ -110,15 +137,21 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
     case 'le':
     case 'gt':
     case 'ge':
-      return on('i32', 'f32') || (a.lanes === 1 && on('i64')) ? { num: 'i32', lanes: a.lanes } : undefined
+      return on('i32', 'f32') || scalar('i64', 'f64') ? { num: 'i32', lanes: a.lanes } : undefined
     case 'select':
       return a.num === 'i32' && a.lanes === b.lanes && same(b, c) ? b : undefined
     case 'toF32':
-    case 'fromBits':
-      return convert('i32', 'f32')
+      return convert('i32', 'f32') ?? (scalar('i64', 'f64') && F32)
+    case 'toF64':
+      return scalar('i32', 'i64', 'f32') && F64
     case 'toI32':
+      return convert('f32', 'i32') ?? (scalar('f64') && I32)
+    case 'toI64':
+      return scalar('f32', 'f64') && I64
     case 'bits':
-      return convert('f32', 'i32')
+      return convert('f32', 'i32') ?? (scalar('f64') && I64)
+    case 'fromBits':
+      return convert('i32', 'f32') ?? (scalar('i64') && F64)
     case 'extend':
       return a.lanes === 1 ? convert('i32', 'i64') : undefined
     case 'wrap':
@@ -171,7 +204,7 @@ export function validate(kernel: Kernel): void {
         if (e.type.lanes !== 1) fail(`the constant ${e.value} has ${e.type.lanes} lanes, expects a splat`)
         if (e.type.num === 'f32') {
           if (!Object.is(Math.fround(e.value), e.value)) fail(`the constant ${e.value} is no float32`)
-        } else if (!Number.isSafeInteger(e.value) || (e.type.num === 'i32' && e.value !== (e.value | 0)))
+        } else if (e.type.num !== 'f64' && !fitsInteger(e.value, e.type.num === 'i64' ? 64 : 32))
           fail(`the constant ${e.value} is no ${e.type.num}`)
         return e.type
       }

@@ -1,5 +1,6 @@
 // What convolution, depthwise convolution and matrix multiplication share: a sum of products per output, a bias, and
-// the way from the accumulator to the stored output (int8: requantise, zero point, clamp; f32: clamp).
+// the way from the accumulator to the stored output (int8 and int16: requantise, zero point, clamp; f32: clamp). int16
+// activations sum in int64 where the bias is int64 or absent, and requantise with 16 bits of the multiplier (TFLite).
 
 import { ModelError } from '../errors.ts'
 import { layer } from '../ir/build.ts'
@@ -7,7 +8,8 @@ import type { Node, TensorType, Value } from '../ir/graph.ts'
 import type { Arg, Attrs, Effect } from '../ir/op.ts'
 import { requant as requantize } from '../loops/arith.ts'
 import * as L from '../loops/build.ts'
-import type { Buf, Data, Expr, Stmt } from '../loops/ir.ts'
+import type { Buf, Data, Elem, Expr, Stmt } from '../loops/ir.ts'
+import { parameters } from './parameters.ts'
 import { bothClamps, type Clamp, clampRange, expectDtype, perTensor, quantizeMultiplier } from './quant.ts'
 
 export type Accumulating = Attrs & { readonly clamp: Clamp }
@@ -41,25 +43,39 @@ export function multipliers(
   return { multiplier, shift }
 }
 
-/** Types of input, weights, bias and output agree: all f32, or int8 with int32 bias and symmetric weights scaled along `axis`. */
+/** Whether the sum is int64: int16 activations whose bias is not int32. */
+function isWide(node: Node): boolean {
+  return node.inputs[0]!.type.dtype === 'i16' && node.inputs[2]?.type.dtype !== 'i32'
+}
+
+/** The zero point of the weights: not 0 only where they were uint8. */
+function weightZero(w: Value): number {
+  return w.type.quant?.zero[0] ?? 0
+}
+
+/**
+ * Types of input, weights, bias and output agree: all f32; or int8 with int32 bias; or int16 with int8 weights and int64
+ * or int32 bias. Weights have scales along `axis`, or one scale and perhaps a zero point.
+ */
 export function checkAccumulation(node: Node, channels: number, axis: number): void {
   const where = layer(node)
   const [x, w, b] = node.inputs as [Value, Value, Value | undefined]
   const y = node.outputs[0].type
-  expectDtype(x.type, ['f32', 'i8'], 'input', where)
-  for (const [what, t] of [
-    ['weight', w.type],
-    ['output', y],
-  ] as const)
-    if (t.dtype !== x.type.dtype) throw new ModelError(where, `${what} is ${t.dtype}, input is ${x.type.dtype}`)
+  expectDtype(x.type, ['f32', 'i8', 'i16'], 'input', where)
+  if (y.dtype !== x.type.dtype) throw new ModelError(where, `output is ${y.dtype}, input is ${x.type.dtype}`)
+  const stored = x.type.dtype === 'i16' ? 'i8' : x.type.dtype
+  if (w.type.dtype !== stored)
+    throw new ModelError(where, `weight is ${w.type.dtype}, input is ${x.type.dtype}; expected weights of ${stored}`)
   if (b) {
-    expectDtype(b.type, [x.type.dtype === 'f32' ? 'f32' : 'i32'], 'bias', where)
+    const allowed = { f32: ['f32'], i8: ['i32'], i16: ['i64', 'i32'] } as const
+    expectDtype(b.type, allowed[x.type.dtype as 'f32' | 'i8' | 'i16'], 'bias', where)
     const n = b.type.shape.reduce((p, d) => p * d, 1)
     if (n !== channels) throw new ModelError(where, `bias has ${n} elements, output has ${channels} channels`)
   }
   if (x.type.dtype === 'f32') return
-  perTensor(x.type, 'input', where)
-  perTensor(y, 'output', where)
+  const zeros = [perTensor(x.type, 'input', where).zero, perTensor(y, 'output', where).zero]
+  if (x.type.dtype === 'i16' && zeros.some((z) => z !== 0))
+    throw new ModelError(where, `input and output have zero points [${zeros}], those of int16 are 0`)
   const q = w.type.quant
   if (!q) throw new ModelError(where, 'weight is i8 without scales')
   if (q.scale.length !== 1 && (q.scale.length !== channels || q.axis !== axis))
@@ -68,33 +84,65 @@ export function checkAccumulation(node: Node, channels: number, axis: number): v
       `weight has ${q.scale.length} scales along axis ${q.axis}, expected 1 or ${channels} along axis ${axis}`,
     )
   const shifted = q.zero.find((z) => z !== 0)
-  if (shifted !== undefined)
+  if (shifted !== undefined && (q.scale.length !== 1 || x.type.dtype === 'i16'))
     throw new ModelError(
       where,
-      `weight has zero point ${shifted}, int8 weights have zero point 0`,
+      `weight has zero point ${shifted}, weights with a scale for each channel have zero point 0`,
       'requantise the weights symmetrically',
     )
 }
 
-/** The plain way from an accumulator to a stored output, for `eval`. */
-export function evalOutput(
+/** A Q31 multiplier in 16 bits, and how far its product is shifted right. */
+function reduced(multiplier: number, shift: number): { multiplier: number; shift: number } {
+  return { multiplier: multiplier < 0x7fff0000 ? (multiplier + 0x8000) >> 16 : 0x7fff, shift: 15 - shift }
+}
+
+/** The plain sum of one output, for `eval`: numbers throughout, sums of int64 stay below 2^53. */
+export interface Sum {
+  /** The sum before the first product. */
+  start(c: number): number
+  step(acc: number, x: number, w: number): number
+  /** The stored output. */
+  finish(acc: number, c: number): number
+}
+
+export function evalSum(
   node: Node<Accumulating>,
   channels: number,
   product: 'f64' | 'f32',
-): (acc: number, c: number) => number {
+  bias: Data | undefined,
+): Sum {
   const [x, w] = node.inputs as [Value, Value]
   const y = node.outputs[0].type
   const { lo, hi } = clampRange(y, node.attrs.clamp)
+  const limit = (v: number) => {
+    const low = v < lo ? lo : v
+    return hi < low ? hi : low
+  }
+  const B = bias && Float64Array.from(bias as ArrayLike<number | bigint>, Number)
   if (!y.quant)
-    return (acc) => {
-      const low = acc < lo ? lo : acc
-      return hi < low ? hi : low
+    return {
+      start: () => 0,
+      step: (acc, xe, we) => Math.fround(acc + Math.fround(xe * we)),
+      finish: (acc, c) => limit(B ? Math.fround(acc + B[c]) : acc),
     }
   const { multiplier, shift } = multipliers(x.type, w.type, y, channels, product)
-  const zero = y.quant.zero[0]
-  return (acc, c) => {
-    const v = (requantize(acc, multiplier[c], shift[c]) + zero) | 0
-    return v < lo ? lo : v > hi ? hi : v
+  const [zx, zw, zy] = [x.type.quant!.zero[0], weightZero(w), y.quant.zero[0]]
+  const start = (c: number) => B?.[c] ?? 0
+  if (!isWide(node))
+    return {
+      start,
+      step: (acc, xe, we) => (acc + (xe - zx) * (we - zw)) | 0,
+      finish: (acc, c) => limit((requantize(acc, multiplier[c], shift[c]) + zy) | 0),
+    }
+  return {
+    start,
+    step: (acc, xe, we) => acc + xe * we,
+    finish(acc, c) {
+      const m = reduced(multiplier[c], shift[c])
+      const scaled = (BigInt(acc) * BigInt(m.multiplier) + (1n << BigInt(m.shift - 1))) >> BigInt(m.shift)
+      return limit(Number(BigInt.asIntN(32, scaled)))
+    },
   }
 }
 
@@ -123,7 +171,7 @@ export function accumulator(
   const [x, w, b] = node.inputs as [Value, Value, Value | undefined]
   const y = node.outputs[0].type
   const { lo, hi } = clampRange(y, node.attrs.clamp)
-  const bias = L.buffer('b', y.dtype === 'f32' ? 'f32' : 'i32', [channels])
+  const bias = L.buffer('b', b ? (b.type.dtype as Elem) : 'i32', [channels])
   const biasBufs = b ? [bias] : []
   const biasArgs: Arg[] = b ? [{ value: b }] : []
 
@@ -147,31 +195,57 @@ export function accumulator(
   }
 
   const m = multipliers(x.type, w.type, y, channels, product)
+  if (isWide(node)) return wideAccumulator(m, bias, b, lo, hi)
   const multiplier = L.buffer('m', 'i32', [channels])
   const shift = L.buffer('s', 'i8', [channels])
-  const zeros = L.buffer('q', 'i32', [4])
-  const [declareZx, zx] = L.declare('zx', L.load(zeros, 0))
-  const [declareZy, zy] = L.declare('zy', L.load(zeros, 1))
-  const [declareLo, low] = L.declare('lo', L.load(zeros, 2))
-  const [declareHi, high] = L.declare('hi', L.load(zeros, 3))
-  const safe = cannotOverflow(w, b, channels, weightsOf)
+  const zw = weightZero(w)
+  const numbersOf: Record<string, number> = { zx: x.type.quant!.zero[0], zy: y.quant.zero[0], lo, hi }
+  if (zw !== 0) numbersOf.zw = zw
+  const p = parameters('q', 'i32', numbersOf)
+  const q = p.of
+  const safe = cannotOverflow(x.type, w, b, channels, weightsOf)
   return {
-    bufs: [...biasBufs, multiplier, shift, zeros],
-    args: [
-      ...biasArgs,
-      { data: m.multiplier },
-      { data: m.shift },
-      { data: Int32Array.of(x.type.quant!.zero[0], y.quant.zero[0], lo, hi) },
-    ],
-    head: [declareZx, declareZy, declareLo, declareHi],
+    bufs: [...biasBufs, multiplier, shift, ...p.bufs],
+    args: [...biasArgs, { data: m.multiplier }, { data: m.shift }, ...p.args],
+    head: p.head,
     start: (c) => L.declare('acc', b ? L.load(bias, c) : 0),
-    step: (acc, xe, we) => L.set(acc, L.op(safe ? 'add' : 'wadd', acc, L.mul(L.sub(xe, zx), we))),
-    finish: (acc, c) => L.clamp(L.op('wadd', L.requant(acc, L.load(multiplier, c), L.load(shift, c)), zy), low, high),
+    step: (acc, xe, we) =>
+      L.set(acc, L.op(safe ? 'add' : 'wadd', acc, L.mul(L.sub(xe, q.zx), zw === 0 ? we : L.sub(we, q.zw)))),
+    finish: (acc, c) =>
+      L.clamp(L.op('wadd', L.requant(acc, L.load(multiplier, c), L.load(shift, c)), q.zy), q.lo, q.hi),
   }
 }
 
-/** |bias| + 255 * sum |w| < 2^31 for every channel: |x - zero point| is at most 255. False where weights may change. */
+/** int16 activations: an int64 sum, no zero points, and the multiplier in 16 bits. */
+function wideAccumulator(m: Multipliers, bias: Buf, b: Value | undefined, lo: number, hi: number): Accumulator {
+  const channels = m.shift.length
+  const short = Array.from(m.multiplier, (multiplier, c) => reduced(multiplier, m.shift[c]))
+  const multiplier = L.buffer('m', 'i32', [channels])
+  const shift = L.buffer('s', 'i8', [channels])
+  const p = parameters('q', 'i32', { lo, hi })
+  return {
+    bufs: [...(b ? [bias] : []), multiplier, shift, ...p.bufs],
+    args: [
+      ...(b ? [{ value: b }] : []),
+      { data: Int32Array.from(short, (s) => s.multiplier) },
+      { data: Int8Array.from(short, (s) => s.shift) },
+      ...p.args,
+    ],
+    head: p.head,
+    start: (c) => L.declare('acc', b ? L.load(bias, c) : L.long(0)),
+    step: (acc, xe, we) => L.set(acc, L.op('add', acc, L.op('extend', L.mul(xe, we)))),
+    finish(acc, c) {
+      const by = L.op('extend', L.load(shift, c))
+      const half = L.op('shl', L.long(1), L.op('sub', by, L.long(1)))
+      const scaled = L.op('add', L.op('mul', acc, L.op('extend', L.load(multiplier, c))), half)
+      return L.clamp(L.op('wrap', L.op('shr', scaled, by)), p.of.lo, p.of.hi)
+    },
+  }
+}
+
+/** |bias| + max |x - zero point| * sum |w - zero point| < 2^31 for every channel. False where weights may change. */
 function cannotOverflow(
+  x: TensorType,
   w: Value,
   b: Value | undefined,
   channels: number,
@@ -179,9 +253,11 @@ function cannotOverflow(
 ): boolean {
   if (w.storage !== 'const' || (b && b.storage !== 'const')) return false
   const weights = w.data as Int8Array
+  const most = x.dtype === 'i16' ? 32768 : 255
+  const zero = weightZero(w)
   for (let c = 0; c < channels; c++) {
     let bound = b ? Math.abs((b.data as Int32Array)[c]) : 0
-    for (const i of weightsOf(c)) bound += 255 * Math.abs(weights[i])
+    for (const i of weightsOf(c)) bound += most * Math.abs(weights[i] - zero)
     if (bound >= 2 ** 31) return false
   }
   return true

@@ -1,19 +1,111 @@
 // The list of operators, one line each.
 
-export { add, mul, sub } from './binary/op.ts'
+export { argmax, argmin } from './arg/op.ts'
+export { batchNorm } from './batch_norm/op.ts'
+export { add, div, mul, sub } from './binary/op.ts'
+export { cast } from './cast/op.ts'
 export { clamp } from './clamp/op.ts'
 export { conv2d } from './conv2d/op.ts'
+export { cumsum } from './cumsum/op.ts'
 export { depthwiseConv2d } from './depthwise/op.ts'
+export { expand } from './expand/op.ts'
 export { fullyConnected } from './fully_connected/op.ts'
+export { gatherElements } from './gather/elements.ts'
+export { gatherNd } from './gather/nd.ts'
+export { gather } from './gather/op.ts'
 export { hardSwish } from './hard_swish/op.ts'
-export { averagePool2d, maxPool2d } from './pool/op.ts'
+export { dynamicQuantize } from './hybrid/dynamic.ts'
+export { hybridConv2d } from './hybrid/op.ts'
+export { logSoftmax } from './log_softmax/op.ts'
+export { lrn } from './lrn/op.ts'
+export { matmul } from './matmul/op.ts'
+export { nllLoss } from './nll_loss/op.ts'
+export { normalize } from './normalize/op.ts'
+export { oneHot } from './one_hot/op.ts'
+export {
+  bitwiseAnd,
+  bitwiseOr,
+  bitwiseXor,
+  equal,
+  floorDiv,
+  floorMod,
+  greater,
+  greaterEqual,
+  less,
+  lessEqual,
+  logicalAnd,
+  logicalOr,
+  logicalXor,
+  maximum,
+  minimum,
+  notEqual,
+  pow,
+  prelu,
+  remainder,
+  squaredDifference,
+} from './pairwise/op.ts'
+export { averagePool2d, lpPool2d, maxPool2d } from './pool/op.ts'
 export { dequantize, quantize } from './quantize/op.ts'
-export { mean, sum } from './reduce/op.ts'
+export { retype } from './quantize/retype.ts'
+export { gru, lstm, rnn } from './recurrent/op.ts'
+export {
+  mean,
+  reduceL1,
+  reduceL2,
+  reduceLogSum,
+  reduceLogSumExp,
+  reduceMax,
+  reduceMin,
+  reduceProd,
+  reduceSumSquare,
+  sum,
+} from './reduce/op.ts'
+export { resample } from './resample/op.ts'
 export { resizeNearest } from './resize_nearest/op.ts'
+export { scatterElements } from './scatter/elements.ts'
+export { scatterNd } from './scatter/nd.ts'
+export { select } from './select/op.ts'
 export { concat } from './shape/concat.ts'
 export { pad } from './shape/pad.ts'
 export { reshape } from './shape/reshape.ts'
 export { transpose } from './shape/transpose.ts'
 export { logistic, tanh } from './sigmoid/op.ts'
+export { slice } from './slice/op.ts'
 export { softmax } from './softmax/op.ts'
 export { assign } from './state/op.ts'
+export { update } from './state/update.ts'
+export { svdf } from './svdf/op.ts'
+export { topK } from './top_k/op.ts'
+export { transposeConv } from './transpose_conv/op.ts'
+export {
+  abs,
+  bitwiseNot,
+  ceil,
+  celu,
+  cos,
+  elu,
+  erf,
+  exp,
+  floor,
+  gelu,
+  geluTanh,
+  hardSigmoid,
+  isNan,
+  leakyRelu,
+  log,
+  logicalNot,
+  mish,
+  neg,
+  reciprocal,
+  round,
+  rsqrt,
+  selu,
+  sign,
+  sin,
+  softplus,
+  softsign,
+  sqrt,
+  square,
+  swish,
+  thresholdedRelu,
+} from './unary/op.ts'

@@ -31,6 +31,12 @@ export class CaseBuilder extends Builder {
     return this.const(name, { dtype: 'i8', shape, quant }, data)
   }
 
+  /** Random int8 weights with a zero point, as uint8 weights become. */
+  asymmetricWeights(name: string, shape: readonly number[], scale: number, zero: number): Value {
+    const data = Int8Array.from({ length: count(shape) }, () => this.random.between(-128, 127))
+    return this.const(name, { dtype: 'i8', shape, quant: quantOf(scale, zero) }, data)
+  }
+
   /** Random int32 biases in [-limit, limit]. */
   bias(name: string, n: number, limit = 20000): Value {
     return this.const(
@@ -38,6 +44,12 @@ export class CaseBuilder extends Builder {
       { dtype: 'i32', shape: [n] },
       Int32Array.from({ length: n }, () => this.random.between(-limit, limit)),
     )
+  }
+
+  /** Random int64 biases in [-limit, limit]. */
+  longBias(name: string, n: number, limit = 2 ** 30): Value {
+    const data = BigInt64Array.from({ length: n }, () => BigInt(this.random.between(-limit, limit)))
+    return this.const(name, { dtype: 'i64', shape: [n] }, data)
   }
 
   /** Random float32 constants in [-1, 1]. */
@@ -50,6 +62,11 @@ export class CaseBuilder extends Builder {
 /** Shorthand for an int8 tensor type. */
 export function i8(shape: readonly number[], scale: number, zero: number): TensorType {
   return { dtype: 'i8', shape, quant: quantOf(scale, zero) }
+}
+
+/** Shorthand for an int16 tensor type. */
+export function i16(shape: readonly number[], scale: number): TensorType {
+  return { dtype: 'i16', shape, quant: quantOf(scale, 0) }
 }
 
 /** Shorthand for a float32 tensor type. */

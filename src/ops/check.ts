@@ -2,7 +2,7 @@
 
 import { bug, ModelError } from '../errors.ts'
 import { layer } from '../ir/build.ts'
-import { bytesOf, elemOf, inputsOf, type Node, sameShape, type TensorType } from '../ir/graph.ts'
+import { bytesOf, elemOf, inputsOf, type Node, sameShape, type TensorType, type Value } from '../ir/graph.ts'
 import type { Cost } from '../ir/op.ts'
 import type { Elem } from '../loops/ir.ts'
 
@@ -15,6 +15,11 @@ export function expectOutputs(node: Node, expected: readonly TensorType[]): void
     const t = node.outputs[i].type
     if (t.dtype !== e.dtype)
       throw new ModelError(where, `output "${node.outputs[i].name}" is ${t.dtype}, expected ${e.dtype}`)
+    if (sameShape(t.shape, e.shape) && t.shape.includes(0))
+      throw new ModelError(
+        where,
+        `output "${node.outputs[i].name}" has shape [${t.shape}], tensors without elements are not supported`,
+      )
     if (!sameShape(t.shape, e.shape) || t.shape.some((d) => !Number.isInteger(d) || d < 1))
       throw new ModelError(where, `output "${node.outputs[i].name}" has shape [${t.shape}], expected [${e.shape}]`)
   })
@@ -32,7 +37,12 @@ export function expectInputs(node: Node, least: number, most = least): void {
 
 /** Element type of output `i` in kernels. */
 export function outputElem(node: Node, i = 0): Elem {
-  return elemOf(node.outputs[i].type.dtype) ?? bug(`${node.op.name} with packed output ${node.outputs[i].type.dtype}`)
+  return elemOfValue(node.outputs[i])
+}
+
+/** Element type of a value in kernels. */
+export function elemOfValue(v: Value): Elem {
+  return elemOf(v.type.dtype) ?? bug(`"${v.name}" has packed elements of ${v.type.dtype}`)
 }
 
 /** A node that reads each present input and writes each output once. */

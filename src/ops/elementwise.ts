@@ -1,10 +1,10 @@
-// Operators with one input and one output of the same shape: their checks and their one flat loop.
+// What elementwise operators have in common: their checks, their answers, and the flat loop of those with one operand.
 
-import type { Node, TensorType, Value } from '../ir/graph.ts'
-import type { Arg, Call } from '../ir/op.ts'
+import { bytesOf, type Node, type TensorType, type Value } from '../ir/graph.ts'
+import type { Arg, Attrs, Call, Cost } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
-import { type Buf, count, type Elem, type Expr, type Stmt } from '../loops/ir.ts'
-import { outputElem } from './check.ts'
+import { type Buf, count, type Expr, type Stmt } from '../loops/ir.ts'
+import { costOf, elemOfValue, outputElem } from './check.ts'
 
 /** What a kernel needs besides input and output. */
 export interface Extra {
@@ -12,6 +12,8 @@ export interface Extra {
   readonly args: readonly Arg[]
   readonly head: readonly Stmt[]
 }
+
+export const NOTHING: Extra = { bufs: [], args: [], head: [] }
 
 /** Each element of output 0 from the same element of input 0: `value` gives the statements to run first and the result. */
 export function elementwise(
@@ -22,7 +24,7 @@ export function elementwise(
 ): Call {
   const [x, y] = [node.inputs[0] as Value, node.outputs[0]]
   const n = count(y.type.shape)
-  const X = L.buffer('x', x.type.dtype as Elem, [n])
+  const X = L.buffer('x', elemOfValue(x), [n])
   const Y = L.buffer('y', outputElem(node), [n], 'write')
   const body = L.parallel('i', n, (i) => {
     const [stmts, result] = value(L.load(X, i))
@@ -38,3 +40,21 @@ export function elementwise(
 export function shaped(type: TensorType, dtype = type.dtype): TensorType {
   return { dtype, shape: type.shape }
 }
+
+/** What every elementwise operator answers alike, whatever it computes. */
+export const ELEMENTWISE = {
+  cost: (node: Node): Cost => costOf(node, 0),
+
+  /** Operands as large as the result, element by element. */
+  inPlace(node: Node): readonly number[] {
+    const y = node.outputs[0].type
+    return node.inputs.flatMap((v, i) =>
+      v && count(v.type.shape) === count(y.shape) && bytesOf(v.type) === bytesOf(y) ? [i] : [],
+    )
+  },
+
+  /** The order of the axes is nothing to an element. */
+  permute<A extends Attrs>({ attrs }: Node<A>, perm: readonly number[]) {
+    return { attrs, perm }
+  },
+} as const

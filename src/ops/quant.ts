@@ -8,9 +8,14 @@ import type { DType, TensorType } from '../ir/graph.ts'
 /** Limits on real values; an absent side is unlimited. ReLU is `{ min: 0 }`, ReLU6 `{ min: 0, max: 6 }`. */
 export type Clamp = { readonly min?: number; readonly max?: number }
 
-/** A positive real multiplier as m * 2^(shift - 31) with 2^30 <= m < 2^31; (0, 0) for zero and for less than about 2^-32. */
+/**
+ * A positive real multiplier as m * 2^(shift - 31) with 2^30 <= m < 2^31; (0, 0) for zero and for less than about 2^-32.
+ * Throws ModelError from 2^31 on, where no shift of 32 bits is left.
+ */
 export function quantizeMultiplier(real: number): { multiplier: number; shift: number } {
   if (real === 0) return { multiplier: 0, shift: 0 }
+  const beyond = () => new ModelError('scales', `give the multiplier ${real}, supported are those below 2^31`)
+  if (!(real < 2 ** 31)) throw beyond()
   let shift = Math.floor(Math.log2(real)) + 1
   let fraction = real / 2 ** shift
   while (fraction >= 1) fraction = real / 2 ** ++shift
@@ -20,6 +25,7 @@ export function quantizeMultiplier(real: number): { multiplier: number; shift: n
     multiplier = 2 ** 30
     shift++
   }
+  if (shift > 31) throw beyond()
   return shift < -31 ? { multiplier: 0, shift: 0 } : { multiplier, shift }
 }
 

@@ -3,16 +3,17 @@
 
 import { ModelError } from '../errors.ts'
 import type { Value } from '../ir/graph.ts'
-import type { TfliteNode } from '../ir/op.ts'
+import type { OnnxNode, TfliteNode } from '../ir/op.ts'
+import { f16ToF32 } from '../loops/float.ts'
 import { count } from '../loops/ir.ts'
 
 /** `reshape "flatten"`, for errors while an operator is read. */
-export function reading(op: string, node: TfliteNode): string {
+export function reading(op: string, node: Pick<TfliteNode, 'result'> | Pick<OnnxNode, 'result'>): string {
   return `${op} "${node.result.from ?? node.result.names?.[0] ?? ''}"`
 }
 
 /** Input `i`, which must be present. */
-export function operand(node: TfliteNode, i: number, what: string, where: string): Value {
+export function operand(node: Pick<TfliteNode, 'inputs'>, i: number, what: string, where: string): Value {
   return (
     node.inputs[i] ??
     (() => {
@@ -21,8 +22,18 @@ export function operand(node: TfliteNode, i: number, what: string, where: string
   )
 }
 
+/** All inputs, of which the first `n` must be present. */
+export function operands(
+  node: Pick<TfliteNode, 'inputs'> & (Pick<TfliteNode, 'result'> | Pick<OnnxNode, 'result'>),
+  n: number,
+  op: string,
+): readonly (Value | undefined)[] {
+  for (let i = 0; i < n; i++) operand(node, i, 'an operand', reading(op, node))
+  return node.inputs
+}
+
 /** The elements of a constant input, as numbers. */
-export function constantNumbers(node: TfliteNode, i: number, what: string, where: string): number[] {
+export function constantNumbers(node: Pick<TfliteNode, 'inputs'>, i: number, what: string, where: string): number[] {
   const v = operand(node, i, what, where)
   if (v.storage !== 'const' || !v.data)
     throw new ModelError(
@@ -30,7 +41,9 @@ export function constantNumbers(node: TfliteNode, i: number, what: string, where
       `${what} "${v.name}" is computed while the model runs, this operator needs a constant`,
       'convert the model with fixed shapes',
     )
-  return Array.from(v.data, Number)
+  return Array.from(v.data as ArrayLike<number | bigint>, (x) =>
+    v.type.dtype === 'f16' ? f16ToF32(Number(x)) : Number(x),
+  )
 }
 
 /** An int32 constant that stands for an attribute in a file. */

@@ -1,6 +1,7 @@
 // The sliding window that convolutions and pools share: strides, dilation, explicit padding, output sizes, and the
 // loops over one window with its bounds conditions. Activations are NHWC.
 
+import { ModelError } from '../errors.ts'
 import { type Node, sameQuant } from '../ir/graph.ts'
 import type { Attrs, Effect, OptionField, OptionValue } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
@@ -19,6 +20,19 @@ export function windowOutput(input: readonly number[], kernel: readonly number[]
     const span = (kernel[d] - 1) * w.dilation[d] + 1
     return Math.floor((input[d] + w.pad[d] + w.pad[d + 2] - span) / w.stride[d]) + 1
   })
+}
+
+/** Refuses windows whose places do not fit 32-bit arithmetic. `kernel` and `output` are [height, width]. */
+export function expectWindow(w: Window, kernel: readonly number[], output: readonly number[], where: string): void {
+  const { stride, dilation, pad } = w
+  const whole = [...stride, ...dilation, ...kernel].every((n) => Number.isInteger(n) && n >= 1)
+  if (stride.length !== 2 || dilation.length !== 2 || kernel.length !== 2 || !whole)
+    throw new ModelError(where, `window [${kernel}], stride [${stride}] and dilation [${dilation}] must be at least 1`)
+  if (pad.length !== 4 || pad.some((p) => !Number.isInteger(p) || Math.abs(p) >= 2 ** 31))
+    throw new ModelError(where, `padding is [${pad}], expected whole numbers`)
+  const reach = [0, 1].map((d) => output[d] * stride[d] + kernel[d] * dilation[d])
+  if (reach.some((r) => !(r < 2 ** 31)))
+    throw new ModelError(where, `stride [${stride}] and dilation [${dilation}] reach to [${reach}], beyond 2^31`)
 }
 
 /** TFLite's SAME (0) or VALID (1) as explicit padding; the odd element goes to the bottom and right. */

@@ -5,6 +5,7 @@ import { verify } from '../ir/verify.ts'
 import { fold } from './fold.ts'
 import { fuse } from './fuse.ts'
 import { inPlace } from './in_place.ts'
+import { layout } from './layout.ts'
 import { prune } from './prune.ts'
 import { reorder } from './reorder.ts'
 
@@ -16,6 +17,7 @@ export interface NamedPass {
 export const INFERENCE: readonly NamedPass[] = [
   { name: 'prune', pass: prune }, // nodes that no output needs
   { name: 'fold', pass: fold }, // what constants alone decide
+  { name: 'layout', pass: layout }, // transpositions that cancel
   { name: 'fuse', pass: fuse }, // pads, biases, clamps, quantise/dequantise pairs
   { name: 'reorder', pass: reorder }, // the order with the least peak memory
   { name: 'in place', pass: inPlace }, // outputs that take over an input's buffer

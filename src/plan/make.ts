@@ -1,9 +1,10 @@
 // Graph -> Plan: every node's loops in the target's form, a place for every buffer, the weight segment and the figures
 // that reports print. Steps that would copy a buffer onto itself are dropped; that is seen in their loops.
 
-import { bug } from '../errors.ts'
+import { BudgetError, bug } from '../errors.ts'
 import { layer } from '../ir/build.ts'
 import { bytesOf, elemOf, type Graph, inputsOf, type Node, type Value } from '../ir/graph.ts'
+import { MAX_BYTES } from '../ir/limits.ts'
 import { lifetimes, liveBytes } from '../ir/live.ts'
 import type { Call } from '../ir/op.ts'
 import { count, type Data, elemBytes } from '../loops/ir.ts'
@@ -111,6 +112,12 @@ function constantBytes(call: Call): number {
 export function makePlan(graph: Graph, target: Target): Plan {
   const jobs = graph.nodes.map((node) => jobOf(node, target))
   const arena = layOut(graph, jobs, target)
+  if (arena.bytes > MAX_BYTES)
+    throw new BudgetError(
+      graph.name,
+      `needs ${arena.bytes} bytes of RAM, no program has more than ${MAX_BYTES}`,
+      'use a smaller input or model',
+    )
   const places = new Map(arena.values)
   const weights = new WeightWriter(target.align)
 
@@ -151,6 +158,11 @@ export function makePlan(graph: Graph, target: Target): Plan {
     }
   })
   const segment = weights.segment()
+  if (arena.bytes + segment.bytes.length > MAX_BYTES)
+    throw new BudgetError(
+      graph.name,
+      `needs ${arena.bytes} bytes of RAM and ${segment.bytes.length} of constants, no program has more than ${MAX_BYTES} of both`,
+    )
   return {
     graph,
     target,

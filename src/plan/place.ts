@@ -77,7 +77,7 @@ function conflictsOf(items: readonly Item[]): Conflict[][] {
 type Fit = 'lowest' | 'tightest' | 'ends'
 
 class Layout {
-  readonly offsets: Int32Array
+  readonly offsets: Float64Array
   total = 0
   private readonly items: readonly Item[]
   private readonly conflicts: readonly Conflict[][]
@@ -85,7 +85,7 @@ class Layout {
   constructor(items: readonly Item[], conflicts: readonly Conflict[][]) {
     this.items = items
     this.conflicts = conflicts
-    this.offsets = new Int32Array(items.length)
+    this.offsets = new Float64Array(items.length)
   }
 
   /** Places all items one after the other; false as soon as the total exceeds `limit`. `ceiling` is for `ends`. */

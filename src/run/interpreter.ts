@@ -22,8 +22,12 @@ export function viewOf(elem: Elem, buffer: ArrayBufferLike, offset: number, leng
       return new Int32Array(buffer, offset, length)
     case 'i64':
       return new BigInt64Array(buffer, offset, length)
+    case 'f16':
+      return new Uint16Array(buffer, offset, length)
     case 'f32':
       return new Float32Array(buffer, offset, length)
+    case 'f64':
+      return new Float64Array(buffer, offset, length)
   }
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PNG } from 'pngjs'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { fingerprint } from '../../src/ir/hash.ts'
@@ -163,6 +164,27 @@ describe('run', () => {
     expect(runs.map((r: typeof one) => r.outputs[0].data)).toEqual(expected)
     expect(runs[1].inputs).toEqual([files[1]])
     expect(one.outputs[0].data).toEqual(expected[1])
+  })
+
+  test('reads pictures, whole or cut to the proportions of the model', async () => {
+    const file = new PNG({ width: 10, height: 8 })
+    file.data.fill(255)
+    const input = new Int8Array(8 * 8 * 3)
+    for (let i = 0; i < 8 * 8; i++)
+      for (let c = 0; c < 3; c++) {
+        const p = (i * 31 + c * 77) & 255
+        file.data[4 * (10 * (i >> 3) + (i & 7) + 1) + c] = p
+        input[3 * i + c] = p - 128
+      }
+    const path = join(dir, 'picture.png')
+    writeFileSync(path, PNG.sync.write(file))
+    const { outputs } = await answered('run', model, path)
+    expect(outputs[0].data).toEqual([...reference(separable()).run([input])[0]])
+    const real = Int8Array.from(input, (p) =>
+      Math.min(127, Math.max(-128, Math.round((p + 128) / 127.5 / 0.05 - 20) - 3)),
+    )
+    const scaled = await answered('run', model, path, '--pixels', '-1,1')
+    expect(scaled.outputs[0].data).toEqual([...reference(separable()).run([real])[0]])
   })
 
   test('trace hashes every tensor of the plan, the same on all runners', async () => {

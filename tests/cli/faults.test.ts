@@ -67,6 +67,7 @@ const FAULTS: readonly (readonly [what: string, line: readonly string[], says: R
   ['a seed and an input', ['run', model, short, '--seed', '1'], /^--seed: generates the inputs/],
   ['a seed that is none', ['run', model, '--seed', '-1'], /^--seed: "-1" is not a whole number/],
   ['a short input', ['run', model, short], /191/],
+  ['pixels of one number', ['run', model, short, '--pixels', '1'], /^--pixels: "1" is not two numbers\n {2}hint: /],
   [
     'one file for two inputs',
     ['run', pair, short],

@@ -26,7 +26,7 @@ typedef char mote_narrowing_keeps_low_bits[(int8_t)0x1ff == -1 && (int32_t)0xfff
 #define MOTE_MAY_ALIAS
 #endif
 
-/* Every product and every sum is rounded to float: no fused multiply-add, no wider intermediate results. */
+/* Every product and every sum is rounded to its type: no fused multiply-add, no wider intermediate results. */
 #if defined(__FAST_MATH__) || (defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2))
 #error "float operations must round to float: compile without -ffast-math, and for SSE on x86"
 #endif
@@ -51,6 +51,22 @@ static int rounds_products(void) {
   return a * a + b == 0.0f;
 }
 
+static inline int32_t bits_f32(float x) {
+  int32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static inline float from_bits_f32(int32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+static inline float abs_f32(float x) {
+  return from_bits_f32(bits_f32(x) & ~(-2147483647 - 1));
+}
+
 static inline int32_t wadd(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a + (uint32_t)b);
 }
@@ -59,28 +75,16 @@ static inline int32_t wsub(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a - (uint32_t)b);
 }
 
-static inline float minf(float a, float b) {
+static inline float min_f32(float a, float b) {
   return b < a ? b : a;
 }
 
-static inline float maxf(float a, float b) {
+static inline float max_f32(float a, float b) {
   return a < b ? b : a;
 }
 
 static inline int32_t shl32(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a << (b & 31));
-}
-
-static inline int32_t bits_of(float x) {
-  int32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}
-
-static inline float from_bits(int32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
 }
 
 #ifndef MOTE_WEIGHTS_SECTION
@@ -141,19 +145,19 @@ static MOTE_KERNEL void recurrent_add(const float *a, const float *b, float *y) 
 static MOTE_KERNEL void recurrent_tanh(const float *x, float *y) {
   for (int32_t i = 0; i < 4; i++) {
     const float f_x = x[i];
-    const float f_a = from_bits(bits_of(f_x) & 2147483647);
-    const float f_y = minf(maxf(f_a + f_a, -104.0f), 89.0f);
+    const float f_a = abs_f32(f_x);
+    const float f_y = min_f32(max_f32(f_a + f_a, -104.0f), 89.0f);
     const float f_t = f_y * 0x1.715476p+0f + 12582912.0f;
     const float f_n = f_t - 12582912.0f;
     const float f_u = f_y - f_n * 0x1.63p-1f;
     const float f_v = f_n * -0x1.bd0106p-13f;
     const float f_r = f_u - f_v;
     const float f_one = f_r + 1.0f;
-    const int32_t f_k = wsub(bits_of(f_t), 1262485504);
+    const int32_t f_k = wsub(bits_f32(f_t), 1262485504);
     const int32_t f_h = f_k >> 1;
     const float f_e = (f_one + (1.0f - f_one + f_r + (f_u - f_r - f_v) + f_r * f_r * ((((0x1.6a23dp-10f * f_r +
         0x1.123a2p-7f) * f_r + 0x1.5558f2p-5f) * f_r + 0x1.555492p-3f) * f_r + 0x1.fffffcp-2f))) *
-        from_bits(shl32(wadd(f_h, 127), 23)) * from_bits(shl32(wadd(wsub(f_k, f_h), 127), 23));
+        from_bits_f32(shl32(wadd(f_h, 127), 23)) * from_bits_f32(shl32(wadd(wsub(f_k, f_h), 127), 23));
     const float f_b = 1.0f - 2.0f / (f_e + 1.0f);
     const float f_z = f_x * f_x;
     y[i] = f_a < 0x1.19999ap-1f ? f_x + f_x * (f_z * ((((-0x1.9b3046p-8f * f_z + 0x1.593d08p-6f) * f_z +

@@ -26,7 +26,7 @@ typedef char mote_narrowing_keeps_low_bits[(int8_t)0x1ff == -1 && (int32_t)0xfff
 #define MOTE_MAY_ALIAS
 #endif
 
-/* Every product and every sum is rounded to float: no fused multiply-add, no wider intermediate results. */
+/* Every product and every sum is rounded to its type: no fused multiply-add, no wider intermediate results. */
 #if defined(__FAST_MATH__) || (defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2))
 #error "float operations must round to float: compile without -ffast-math, and for SSE on x86"
 #endif
@@ -51,11 +51,11 @@ static int rounds_products(void) {
   return a * a + b == 0.0f;
 }
 
-static inline float minf(float a, float b) {
+static inline float min_f32(float a, float b) {
   return b < a ? b : a;
 }
 
-static inline float maxf(float a, float b) {
+static inline float max_f32(float a, float b) {
   return a < b ? b : a;
 }
 
@@ -127,10 +127,10 @@ static MOTE_KERNEL void two_inputs_conv2d(const float *x, const float *w, const 
         }
       }
       const float b_v = b[o];
-      y_row[o] = minf(maxf(acc_0 + b_v, lo), hi);
-      y_row[o + 3] = minf(maxf(acc_1 + b_v, lo), hi);
-      y_row[o + 6] = minf(maxf(acc_2 + b_v, lo), hi);
-      y_row[o + 9] = minf(maxf(acc_3 + b_v, lo), hi);
+      y_row[o] = min_f32(max_f32(acc_0 + b_v, lo), hi);
+      y_row[o + 3] = min_f32(max_f32(acc_1 + b_v, lo), hi);
+      y_row[o + 6] = min_f32(max_f32(acc_2 + b_v, lo), hi);
+      y_row[o + 9] = min_f32(max_f32(acc_3 + b_v, lo), hi);
     }
     for (int32_t ow_r = 0; ow_r < 2; ow_r++) {
       float *y_row_2 = y + (oh * 18 + ow_r * 3 + 12);
@@ -149,7 +149,7 @@ static MOTE_KERNEL void two_inputs_conv2d(const float *x, const float *w, const 
             }
           }
         }
-        y_row_2[o_r] = minf(maxf(acc_r + b[o_r], lo), hi);
+        y_row_2[o_r] = min_f32(max_f32(acc_r + b[o_r], lo), hi);
       }
     }
   }
@@ -165,7 +165,7 @@ static MOTE_KERNEL void two_inputs_max_pool2d(const float *x, float *y) {
         for (int32_t kh = 0; kh < 2; kh++) {
           const float *x_row = x + (oh * 36 + ow * 6 + c + kh * 18);
           for (int32_t kw = 0; kw < 2; kw++) {
-            acc = maxf(acc, x_row[kw * 3]);
+            acc = max_f32(acc, x_row[kw * 3]);
           }
         }
         y_row[c] = acc;

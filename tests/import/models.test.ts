@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest'
 import { ModelError } from '../../src/errors.ts'
 import { writeTflite } from '../../src/export/tflite.ts'
 import { readModel } from '../../src/import/read.ts'
-import type { Graph } from '../../src/ir/graph.ts'
 import { printGraph } from '../../src/ir/print.ts'
 
 const SHARED = process.env.MOTE_SHARED ?? join(import.meta.dirname, '../../../shared')
@@ -26,7 +25,7 @@ const GOLDEN = [
   'tinyengine/mcunetv2_large_int8',
 ]
 
-function attempt(read: () => Graph): Graph | ModelError {
+function attempt<T>(read: () => T): T | ModelError {
   try {
     return read()
   } catch (e) {
@@ -42,7 +41,12 @@ describe.skipIf(files.length === 0)('released models (skipped where there are no
       expect(graph.where).toBeTruthy()
       return
     }
-    expect(printGraph(readModel(writeTflite(graph)))).toBe(printGraph(graph))
+    const exported = attempt(() => writeTflite(graph))
+    if (exported instanceof ModelError) {
+      expect(exported.message).toContain('TensorFlow Lite has no operator for')
+      return
+    }
+    expect(printGraph(readModel(exported))).toBe(printGraph(graph))
   })
 
   it.each(GOLDEN)('%s is read', (name) => {

@@ -32,7 +32,7 @@ describe('readModel', () => {
     ['a program', latin('\x7fELF'), /compiled program/],
     ['HDF5', latin('\x89HDF\r\n\x1a\n'), /HDF5/],
     ['gzip', latin('\x1f\x8b'), /gzip/],
-    ['ONNX', latin('\x08\x08\x12\x07pytorch'), /ONNX or another protobuf, which is not supported yet/],
+    ['a damaged ONNX file', latin('\x08\x08\x12\x07pytorch'), /no readable protobuf/],
     ['a Git LFS pointer', latin('version https://git-lfs.github.com/spec/v1\n'), /Git LFS/],
     ['a web page', new TextEncoder().encode('\n<!DOCTYPE html><html>'), /web page/],
     ['text', new TextEncoder().encode('hello'), /it is text/],

@@ -171,13 +171,14 @@ describe('readTflite', () => {
   it('reads constants of every element type', () => {
     const types: [code: number, data: unknown][] = [
       [0, new Float32Array(new Uint8Array(16).fill(1).buffer)],
-      [1, new Uint8Array(8).fill(1)],
+      [1, new Uint16Array(4).fill(0x0101)],
       [2, new Int32Array(4).fill(0x01010101)],
       [3, new Uint8Array(4).fill(1)],
       [4, new BigInt64Array(4).fill(0x0101010101010101n)],
       [6, new Uint8Array(4).fill(1)],
       [7, new Int16Array(4).fill(0x0101)],
       [9, new Int8Array(4).fill(1)],
+      [10, new Float64Array(new Uint8Array(32).fill(1).buffer)],
       [17, new Uint8Array(2).fill(1)],
       [19, new Uint8Array(1).fill(1)],
     ]

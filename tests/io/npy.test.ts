@@ -8,6 +8,8 @@ import { type NpyArray, readNpy, writeNpy } from '../../src/io/npy.ts'
 
 const arrays: NpyArray[] = [
   { dtype: 'f32', shape: [2, 3], data: Float32Array.of(0, -0.5, 1e-30, 3e38, Number.NaN, 7) },
+  { dtype: 'f16', shape: [3], data: Uint16Array.of(0x3c00, 0xfbff, 1) },
+  { dtype: 'f64', shape: [2], data: Float64Array.of(0.1, -1e300) },
   { dtype: 'i8', shape: [4], data: Int8Array.of(-128, 0, 1, 127) },
   { dtype: 'u8', shape: [1, 1, 2], data: Uint8Array.of(0, 255) },
   { dtype: 'i16', shape: [2], data: Int16Array.of(-32768, 32767) },
@@ -39,13 +41,13 @@ describe('.npy files', () => {
     }
   })
 
-  it('are read in versions 2 and 3, at any address, and with float64 rounded to f32', () => {
+  it('are read in versions 2 and 3, at any address', () => {
     const doubles = new Uint8Array(Float64Array.of(0.1, -2).buffer)
     for (const version of [1, 2, 3])
       expect(readNpy(npy(header('<f8', '2,'), doubles, version))).toEqual({
-        dtype: 'f32',
+        dtype: 'f64',
         shape: [2],
-        data: Float32Array.of(0.1, -2),
+        data: Float64Array.of(0.1, -2),
       })
     const bytes = npy(header('<i4', '1,'), Uint8Array.of(1, 2, 0, 0))
     const shifted = new Uint8Array(bytes.length + 1).subarray(1)

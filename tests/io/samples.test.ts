@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PNG } from 'pngjs'
 import { describe, expect, it } from 'vitest'
 import { InputError } from '../../src/errors.ts'
 import { writeNpy } from '../../src/io/npy.ts'
@@ -41,6 +42,19 @@ describe('readInput', () => {
     expect(readInput(writeNpy({ dtype: 'f32', shape: [4], data }), row)).toEqual(Int8Array.of(-1, 0, -3, 127))
   })
 
+  it('rounds floats of another width, and quantises those of every width', () => {
+    const file = (dtype: 'f16' | 'f64', data: Uint16Array | Float64Array) =>
+      writeNpy({ dtype, shape: [data.length], data })
+    const halves = file('f16', Uint16Array.of(0x3c00, 0xb555))
+    const doubles = file('f64', Float64Array.of(1, 0.1))
+    expect(readInput(halves, f32([2]))).toEqual(Float32Array.of(1, -0.333251953125))
+    expect(readInput(doubles, f32([2]))).toEqual(Float32Array.of(1, 0.1))
+    expect(readInput(doubles, { dtype: 'f16', shape: [2] })).toEqual(Uint16Array.of(0x3c00, 0x2e66))
+    expect(readInput(halves, { dtype: 'f64', shape: [2] })).toEqual(Float64Array.of(1, -0.333251953125))
+    expect(readInput(text('[1, 0.1]'), { dtype: 'f16', shape: [2] })).toEqual(Uint16Array.of(0x3c00, 0x2e66))
+    expect(readInput(file('f16', Uint16Array.of(0x3c00, 0, 0xc000, 0x7c00)), row)).toEqual(Int8Array.of(1, -1, -5, 127))
+  })
+
   it('takes int64 and int32 arrays where the numbers fit', () => {
     const data = BigInt64Array.of(-128n, 0n, 5n, 127n)
     expect(readInput(writeNpy({ dtype: 'i64', shape: [4], data }), row)).toEqual(Int8Array.of(-128, 0, 5, 127))
@@ -77,6 +91,51 @@ describe('readInput', () => {
   ])('refuses JSON with %s and says both sides', (_, json, type, reason) => {
     expect(() => readInput(text(json), type)).toThrow(InputError)
     expect(() => readInput(text(json), type)).toThrow(reason)
+  })
+
+  describe('pictures', () => {
+    const colours = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 255]
+    const picture = (width: number, height: number, of: readonly number[]) => {
+      const file = new PNG({ width, height })
+      for (let i = 0; i < width * height; i++) file.data.set([...of.slice(3 * i, 3 * i + 3), 255], 4 * i)
+      return new Uint8Array(PNG.sync.write(file))
+    }
+    const square = picture(2, 2, colours)
+
+    it('fill the whole range of 8-bit types', () => {
+      expect(readInput(square, i8([1, 2, 2, 3], 1 / 255, -128))).toEqual(Int8Array.from(colours, (p) => p - 128))
+      expect(readInput(path('x.png', square), { dtype: 'u8', shape: [1, 2, 2, 3] })).toEqual(Uint8Array.from(colours))
+      expect(() => readInput(square, f32([1, 2, 2, 3]))).toThrow(/picture of 8 bits, the model takes f32\[1, 2, 2, 3\]/)
+    })
+
+    it('become real numbers between those of black and white, quantised where the input is', () => {
+      const unit = Float32Array.from(colours, (p) => p / 255)
+      expect(readInput(square, f32([1, 2, 2, 3]), [0, 1])).toEqual(unit)
+      expect(readInput(square, f32([1, 2, 2, 3]), [-1, 1])).toEqual(Float32Array.from(colours, (p) => p / 127.5 - 1))
+      const coarse = readInput(square, i8([1, 2, 2, 3], 0.1, -5), [0, 1])
+      expect([...(coarse as Int8Array)]).toEqual(colours.map((p) => Math.round(p / 25.5) - 5))
+    })
+
+    it('become grey, and channels first, where the model asks for it', () => {
+      expect(readInput(square, { dtype: 'u8', shape: [1, 2, 2, 1] })).toEqual(Uint8Array.of(8, 38, 68, 115))
+      const first = Uint8Array.of(0, 30, 60, 90, 10, 40, 70, 100, 20, 50, 80, 255)
+      expect(readInput(square, { dtype: 'u8', shape: [1, 3, 2, 2] })).toEqual(first)
+    })
+
+    it('are cut to the proportions of the model, then resized', () => {
+      const wide = picture(
+        4,
+        2,
+        [0, 100, 100, 0, 0, 100, 100, 0].flatMap((p) => [p, p, p]),
+      )
+      expect(readInput(wide, { dtype: 'u8', shape: [1, 1, 1, 1] })).toEqual(Uint8Array.of(100))
+    })
+
+    it('are refused for inputs that are no picture', () => {
+      for (const shape of [[12], [1, 2, 2, 5], [2, 2, 2, 3]])
+        expect(() => readInput(square, { dtype: 'u8', shape })).toThrow(/is a picture, the model takes u8/)
+      expect(() => readInput(square.subarray(0, 30), { dtype: 'u8', shape: [1, 2, 2, 3] })).toThrow(/not a valid PNG/)
+    })
   })
 
   it('names the file that is not there', () => {

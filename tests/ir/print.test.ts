@@ -35,8 +35,8 @@ test('attributes print with their special values, absent ones not at all', () =>
   const x = build.input('x', i32(1))
   const odd = { ...head, infer: () => [i32(1)], check: () => {} }
   const attrs = { n: 1, low: -0, high: Number.POSITIVE_INFINITY, gone: undefined, deep: { list: ['a', true] } }
-  const graph = build.graph([build.one(odd, [x, undefined], attrs)])
+  const graph = build.graph([build.one(odd, [undefined, x, undefined], attrs)])
   expect(printGraph(graph)).toContain(
-    'head = head(x, -) {n: 1, low: -0, high: Infinity, deep: {list: ["a", true]}} i32[1]\n',
+    'head = head(-, x) {n: 1, low: -0, high: Infinity, deep: {list: ["a", true]}} i32[1]\n',
   )
 })

@@ -56,7 +56,8 @@ function expectInputsKept(e: Execution, got: Bound, where: string): void {
 }
 
 function everyExecution(graph: Graph, fills = FILLS): { where: string; e: Execution }[] {
-  return fills.flatMap((fill) => executions(graph, inputsOfGraph(graph, fill)).map((e) => ({ where: fill.name, e })))
+  const distinct = graph.inputs.length > 0 ? fills : fills.slice(0, 1)
+  return distinct.flatMap((fill) => executions(graph, inputsOfGraph(graph, fill)).map((e) => ({ where: fill.name, e })))
 }
 
 test('every family of operators has cases, and no two have one name', () => {

@@ -5,6 +5,7 @@
 import { bytesOf, elemOf, type Graph, type Node, type TensorType, type Value, valuesOf } from '../../src/ir/graph.ts'
 import type { Arg } from '../../src/ir/op.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
+import { f32ToF16 } from '../../src/loops/float.ts'
 import { count, type Data, elemBytes, elemOfData, type Kernel, newData } from '../../src/loops/ir.ts'
 import type { OpCase } from '../../src/ops/case.ts'
 import { rangeOf } from '../../src/ops/quant.ts'
@@ -18,6 +19,11 @@ export interface Fill {
 const LARGEST = 3.4028234663852886e38
 const SMALLEST = 2 ** -149
 
+/** The largest and the smallest float32 numbers become those of binary16. */
+function halfOf(x: number): number {
+  return f32ToF16(Math.abs(x) < 2 ** -140 ? x * 2 ** 125 : Math.max(-65504, Math.min(65504, x)))
+}
+
 /** Integers that are not quantised activations (indices, shapes) keep to the generator's small values. */
 function filled(f: { float: (r: Xorshift32) => number; integer: (t: TensorType, r: Xorshift32) => number }) {
   return (type: TensorType, random: Xorshift32): Data => {
@@ -25,11 +31,13 @@ function filled(f: { float: (r: Xorshift32) => number; integer: (t: TensorType, 
     if (data instanceof BigInt64Array || data instanceof Int32Array) return data
     for (let i = 0; i < data.length; i++)
       data[i] =
-        type.dtype === 'f32'
+        type.dtype === 'f32' || type.dtype === 'f64'
           ? f.float(random)
-          : type.dtype === 'bool'
-            ? f.integer(type, random) & 1
-            : f.integer(type, random)
+          : type.dtype === 'f16'
+            ? halfOf(f.float(random))
+            : type.dtype === 'bool'
+              ? f.integer(type, random) & 1
+              : f.integer(type, random)
     return data
   }
 }

@@ -1,6 +1,6 @@
 // Where the shared models and goldens are, if they are here: `MOTE_SHARED`, or `../shared` beside the checkout.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, test } from 'vitest'
@@ -29,4 +29,9 @@ export function sharedJson(path: string) {
 
 export function sharedModel(path: string): Graph {
   return readModel(sharedBytes(path))
+}
+
+/** The names in a folder, sorted; none where the folder is missing. */
+export function sharedNames(path: string): string[] {
+  return existsSync(sharedPath(path)) ? readdirSync(sharedPath(path)).sort() : []
 }

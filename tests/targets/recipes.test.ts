@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import type { Graph } from '../../src/ir/graph.ts'
-import { fingerprint } from '../../src/ir/hash.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
 import { makePlan } from '../../src/plan/make.ts'
 import { runPlan } from '../../src/run/interpreter.ts'
 import { reference } from '../../src/run/reference.ts'
 import { targetOf } from '../../src/targets/index.ts'
 import { CASES } from '../ops/harness.ts'
+import { hashOf } from '../support/bits.ts'
 
 function hashes(model: ReturnType<typeof reference>, graph: Graph): string[] {
   const random = new Xorshift32(5)
-  return [1, 2].flatMap(() => model.run(graph.inputs.map((v) => random.fill(v.type))).map(fingerprint))
+  return [1, 2].flatMap(() => model.run(graph.inputs.map((v) => random.fill(v.type))).map(hashOf))
 }
 
 describe('recipes keep what the operators mean', () => {

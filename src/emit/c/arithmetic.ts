@@ -2,12 +2,8 @@
 // file opens with: what is assumed of the compiler, checked while it compiles. Fixed-point rounding as in gemmlowp.
 
 import type { Elem } from '../../loops/ir.ts'
+import { FLOAT_INLINE, type Inline } from './float.ts'
 import { C_TYPE } from './number.ts'
-
-interface Inline {
-  readonly needs?: readonly string[]
-  readonly text: string
-}
 
 const two = (name: string, type: string, body: string): Inline => ({
   text: `static inline ${type} ${name}(${type} a, ${type} b) {\n  ${body}\n}`,
@@ -16,18 +12,34 @@ const two = (name: string, type: string, body: string): Inline => ({
 const aliased = (elem: Elem): Inline => ({ text: `typedef ${C_TYPE[elem]} MOTE_MAY_ALIAS ${elem}_aliased;` })
 
 /** Each after those it calls. */
-const INLINE = {
+const INLINE: Readonly<Record<string, Inline>> = {
+  ...FLOAT_INLINE,
   i16_aliased: aliased('i16'),
   i32_aliased: aliased('i32'),
   i64_aliased: aliased('i64'),
+  f16_aliased: aliased('f16'),
   f32_aliased: aliased('f32'),
+  f64_aliased: aliased('f64'),
   wadd: two('wadd', 'int32_t', 'return (int32_t)((uint32_t)a + (uint32_t)b);'),
   wsub: two('wsub', 'int32_t', 'return (int32_t)((uint32_t)a - (uint32_t)b);'),
   wmul: two('wmul', 'int32_t', 'return (int32_t)((uint32_t)a * (uint32_t)b);'),
+  wadd64: two('wadd64', 'int64_t', 'return (int64_t)((uint64_t)a + (uint64_t)b);'),
+  wsub64: two('wsub64', 'int64_t', 'return (int64_t)((uint64_t)a - (uint64_t)b);'),
+  wmul64: two('wmul64', 'int64_t', 'return (int64_t)((uint64_t)a * (uint64_t)b);'),
+  abs32: {
+    text: 'static inline int32_t abs32(int32_t x) {\n  return (int32_t)(x < 0 ? 0u - (uint32_t)x : (uint32_t)x);\n}',
+  },
+  abs64: {
+    text: 'static inline int64_t abs64(int64_t x) {\n  return (int64_t)(x < 0 ? 0u - (uint64_t)x : (uint64_t)x);\n}',
+  },
   min32: two('min32', 'int32_t', 'return b < a ? b : a;'),
   max32: two('max32', 'int32_t', 'return a < b ? b : a;'),
-  minf: two('minf', 'float', 'return b < a ? b : a;'),
-  maxf: two('maxf', 'float', 'return a < b ? b : a;'),
+  min64: two('min64', 'int64_t', 'return b < a ? b : a;'),
+  max64: two('max64', 'int64_t', 'return a < b ? b : a;'),
+  min_f32: two('min_f32', 'float', 'return b < a ? b : a;'),
+  max_f32: two('max_f32', 'float', 'return a < b ? b : a;'),
+  min_f64: two('min_f64', 'double', 'return b < a ? b : a;'),
+  max_f64: two('max_f64', 'double', 'return a < b ? b : a;'),
   shl32: two('shl32', 'int32_t', 'return (int32_t)((uint32_t)a << (b & 31));'),
   shl64: two('shl64', 'int64_t', 'return (int64_t)((uint64_t)a << (b & 63));'),
   ushr32: two('ushr32', 'int32_t', 'return (int32_t)((uint32_t)a >> (b & 31));'),
@@ -41,28 +53,6 @@ const INLINE = {
   for (uint32_t bit = 0x80000000u; bit != 0 && ((uint32_t)x & bit) == 0; bit >>= 1) n++;
   return n;
 #endif
-}`,
-  },
-  bits_of: {
-    text: `static inline int32_t bits_of(float x) {
-  int32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  return bits;
-}`,
-  },
-  from_bits: {
-    text: `static inline float from_bits(int32_t bits) {
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}`,
-  },
-  to_i32: {
-    text: `/* Toward zero, saturating; 0 for NaN. */
-static inline int32_t to_i32(float x) {
-  if (x >= 2147483648.0f) return 2147483647;
-  if (x < -2147483648.0f) return -2147483647 - 1;
-  return x == x ? (int32_t)x : 0;
 }`,
   },
   srdhm: {
@@ -92,7 +82,7 @@ static inline int32_t requant(int32_t x, int32_t multiplier, int32_t shift) {
   return srdhm((int32_t)((uint32_t)x << shift), multiplier);
 }`,
   },
-} satisfies Record<string, Inline>
+}
 
 /** Names that generated functions and variables may not take. */
 export const INLINE_NAMES: readonly string[] = [...Object.keys(INLINE), 'rounds_products']
@@ -121,7 +111,7 @@ const NOINLINE = `/* Kernels stay functions: layers of one shape share one, and 
 #endif
 `
 
-const FLOATS = `/* Every product and every sum is rounded to float: no fused multiply-add, no wider intermediate results. */
+const FLOATS = `/* Every product and every sum is rounded to its type: no fused multiply-add, no wider intermediate results. */
 #if defined(__FAST_MATH__) || (defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 1 || __FLT_EVAL_METHOD__ == 2))
 #error "float operations must round to float: compile without -ffast-math, and for SSE on x86"
 #endif
@@ -154,7 +144,7 @@ export function preamble(used: ReadonlySet<string>, floats: boolean): string {
   const wanted = new Set<string>()
   const want = (name: string): void => {
     wanted.add(name)
-    for (const needed of (INLINE as Record<string, Inline>)[name].needs ?? []) want(needed)
+    for (const needed of INLINE[name].needs ?? []) want(needed)
   }
   for (const name of used) want(name)
   const functions = Object.entries(INLINE).flatMap(([name, { text }]) => (wanted.has(name) ? [`${text}\n`] : []))

@@ -3,7 +3,7 @@
 
 import { bug } from '../../errors.ts'
 import type { Expr, OpName } from '../../loops/ir.ts'
-import { floatConstant, integerConstant } from './number.ts'
+import { doubleConstant, floatConstant, integerConstant } from './number.ts'
 
 /** Text and the binding strength of its outermost operator, as in C's grammar. */
 export interface Piece {
@@ -24,19 +24,27 @@ const CHOICE = 3
 
 const COMPARISONS: Partial<Record<OpName, string>> = { eq: '==', ne: '!=', lt: '<', le: '<=', gt: '>', ge: '>=' }
 const BITS: Partial<Record<OpName, string>> = { and: '&', or: '|', xor: '^' }
+const floats = (name: string) => ({ f32: `${name}_f32`, f64: `${name}_f64` })
 /** Operations that are inline functions, by the type of their first argument. */
 const CALLS: Partial<Record<OpName, Partial<Record<string, string>>>> = {
-  wadd: { i32: 'wadd' },
-  wsub: { i32: 'wsub' },
-  wmul: { i32: 'wmul' },
-  min: { i32: 'min32', f32: 'minf' },
-  max: { i32: 'max32', f32: 'maxf' },
+  wadd: { i32: 'wadd', i64: 'wadd64' },
+  wsub: { i32: 'wsub', i64: 'wsub64' },
+  wmul: { i32: 'wmul', i64: 'wmul64' },
+  abs: { i32: 'abs32', i64: 'abs64', ...floats('abs') },
+  min: { i32: 'min32', i64: 'min64', ...floats('min') },
+  max: { i32: 'max32', i64: 'max64', ...floats('max') },
+  sqrt: floats('sqrt'),
+  floor: floats('floor'),
+  ceil: floats('ceil'),
+  trunc: floats('trunc'),
+  nearest: floats('nearest'),
   shl: { i32: 'shl32', i64: 'shl64' },
   ushr: { i32: 'ushr32', i64: 'ushr64' },
   clz: { i32: 'clz32' },
-  bits: { f32: 'bits_of' },
-  fromBits: { i32: 'from_bits' },
-  toI32: { f32: 'to_i32' },
+  bits: floats('bits'),
+  fromBits: { i32: 'from_bits_f32', i64: 'from_bits_f64' },
+  toI32: floats('i32_of'),
+  toI64: floats('i64_of'),
   srdhm: { i32: 'srdhm' },
   rdivpot: { i32: 'rdivpot' },
   requant: { i32: 'requant' },
@@ -51,15 +59,14 @@ function isTruth(e: Expr): boolean {
   return e.k === 'op' && (e.op in COMPARISONS || ((e.op === 'and' || e.op === 'or') && e.args.every(isTruth)))
 }
 
-/** An i32, i64 or f32 constant. */
+/** A constant of one lane. */
 export function constantPiece({ type, value }: Extract<Expr, { k: 'const' }>): Piece {
-  if (type.num !== 'f32') {
+  if (type.num !== 'f32' && type.num !== 'f64') {
     const text = integerConstant(value, type.num === 'i64' ? 'i64' : 'i32')
     return { text, prec: text.startsWith('-') ? UNARY : ATOM }
   }
-  if (Number.isNaN(value)) return { text: 'MOTE_NAN', prec: ATOM }
-  const text = Number.isFinite(value) ? floatConstant(value) : value > 0 ? 'MOTE_INFINITY' : '-MOTE_INFINITY'
-  return { text, prec: text.startsWith('-') ? UNARY : ATOM }
+  const text = type.num === 'f64' ? doubleConstant(value) : floatConstant(value)
+  return { text, prec: /^-|^\(/.test(text) ? UNARY : ATOM }
 }
 
 /** An operation on `args`, the text of its arguments. `uses` is told of the inline function that it calls. */
@@ -83,7 +90,7 @@ export function operationPiece(
   switch (op) {
     case 'add': {
       const constant = e.args[1]
-      if (num !== 'f32' && constant.k === 'const' && constant.value < 0 && constant.value > -(2 ** 31))
+      if (num !== 'f32' && num !== 'f64' && constant.k === 'const' && constant.value < 0 && constant.value > -(2 ** 31))
         return { text: `${strong(a, SUM)} - ${b.text.slice(1)}`, prec: SUM }
       return infix('+', SUM, SUM, PRODUCT)
     }
@@ -109,6 +116,8 @@ export function operationPiece(
       return { text: `${strong(a, COMPARE)} ? ${strong(b, SHIFT)} : ${strong(c, SHIFT)}`, prec: CHOICE }
     case 'toF32':
       return { text: `(float)${strong(a, UNARY)}`, prec: UNARY }
+    case 'toF64':
+      return { text: `(double)${strong(a, UNARY)}`, prec: UNARY }
     case 'extend':
       return { text: `(int64_t)${strong(a, UNARY)}`, prec: UNARY }
     case 'wrap':

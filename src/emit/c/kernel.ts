@@ -2,7 +2,7 @@
 // loop leaves alone is set up before the loop, as a pointer where it surely points into the buffer, else as an offset.
 
 import { bug } from '../../errors.ts'
-import { type Buf, type Expr, elemBytes, type Kernel, type Stmt } from '../../loops/ir.ts'
+import { type Buf, type Expr, elemBytes, type Kernel, type Num, type Stmt } from '../../loops/ir.ts'
 import { simplify } from '../../loops/simplify.ts'
 import { declared, exprs, type For, inside, someExpr, visit, visitExpr, written } from '../../loops/walk.ts'
 import { addressOf, onlyBy, type Sum, split, type Term } from './affine.ts'
@@ -46,6 +46,8 @@ function rowKey(buf: string, outer: ReadonlyMap<string, Term>): string {
     .join(' ')}`
 }
 
+const isFloat = (num: Num) => num === 'f32' || num === 'f64'
+
 class Printer {
   readonly kernel: Kernel
   readonly uses = new Set<string>()
@@ -79,7 +81,8 @@ class Printer {
       (e) => {
         if (e.k === 'load') this.read.add(e.buf)
         if (e.k === 'var') this.read.add(e.name)
-        if (e.type.num === 'f32') this.floats = true
+        if (isFloat(e.type.num)) this.floats = true
+        if (e.type.num === 'f64') this.uses.add('double_has_64_bits')
       },
     )
   }
@@ -123,8 +126,13 @@ class Printer {
       case 'store': {
         const { elem } = this.bufs.get(s.buf)!
         const value = this.expr(s.value, around)
+        if (elem === 'f16') this.uses.add('to_half')
         const narrow = elem === 'i8' || elem === 'u8' || elem === 'i16'
-        const text = narrow ? `(${C_TYPE[elem]})${strong(value, UNARY)}` : value.text
+        const text = narrow
+          ? `(${C_TYPE[elem]})${strong(value, UNARY)}`
+          : elem === 'f16'
+            ? `to_half(${value.text})`
+            : value.text
         line(`${this.element(s.buf, s.at, around)} = ${text};`)
         break
       }
@@ -215,6 +223,13 @@ class Printer {
     return `${this.name(buf)}[${row.name}${more}]`
   }
 
+  private loaded(e: Extract<Expr, { k: 'load' }>, around: Around): string {
+    const element = this.element(e.buf, e.at, around)
+    if (this.bufs.get(e.buf)!.elem !== 'f16') return element
+    this.uses.add('from_half')
+    return `from_half(${element})`
+  }
+
   /** Outer loops first, so that the compiler finds the prefixes that inner loops leave alone. */
   private sum({ constant, terms }: Sum, around: Around): Piece {
     const depth = ({ expr }: Term): number => {
@@ -258,7 +273,7 @@ class Printer {
       case 'var':
         return { text: this.name(e.name), prec: ATOM }
       case 'load':
-        return { text: this.element(e.buf, e.at, around), prec: ATOM }
+        return { text: this.loaded(e, around), prec: ATOM }
       case 'op':
         return operationPiece(
           e,

@@ -4,6 +4,8 @@ import type { Data, Elem, Type } from '../../loops/ir.ts'
 
 const cell = new Float32Array(1)
 const bits = new Uint32Array(cell.buffer)
+const wideCell = new Float64Array(1)
+const wideBits = new BigUint64Array(wideCell.buffer)
 
 export const C_TYPE: Record<Elem, string> = {
   i8: 'int8_t',
@@ -11,22 +13,45 @@ export const C_TYPE: Record<Elem, string> = {
   i16: 'int16_t',
   i32: 'int32_t',
   i64: 'int64_t',
+  f16: 'uint16_t',
   f32: 'float',
+  f64: 'double',
 }
 
 export function cType(type: Type): string {
   return C_TYPE[type.num]
 }
 
-/** A float32 as a C99 constant: whole numbers below 2^24 in decimal, others in hexadecimal. `value` is finite. */
+function hexadecimal(negative: boolean, exponent: number, bias: number, fraction: string): string {
+  const digits = fraction.replace(/0+$/, '')
+  const power = (exponent || 1) - bias
+  return `${negative ? '-' : ''}0x${exponent === 0 ? 0 : 1}${digits && `.${digits}`}p${power < 0 ? '' : '+'}${power}`
+}
+
+/** Numbers that C has no constant for, and those that are whole and short. */
+function plainConstant(value: number, digits: number): string | undefined {
+  if (Number.isNaN(value)) return 'MOTE_NAN'
+  if (!Number.isFinite(value)) return value > 0 ? 'MOTE_INFINITY' : '-MOTE_INFINITY'
+  if (Number.isInteger(value) && Math.abs(value) < 2 ** digits) return `${Object.is(value, -0) ? '-0' : value}.0`
+  return undefined
+}
+
+/** A float32 as a C99 constant: whole numbers below 2^24 in decimal, others in hexadecimal. */
 export function floatConstant(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 2 ** 24) return `${Object.is(value, -0) ? '-0' : value}.0f`
+  const plain = plainConstant(value, 24)
+  if (plain) return plain.endsWith('.0') ? `${plain}f` : plain
   cell[0] = value
-  const sign = bits[0] >>> 31 ? '-' : ''
-  const exponent = (bits[0] >>> 23) & 255
-  const fraction = ((bits[0] & 0x7fffff) << 1).toString(16).padStart(6, '0').replace(/0+$/, '')
-  const power = exponent === 0 ? -126 : exponent - 127
-  return `${sign}0x${exponent === 0 ? 0 : 1}${fraction && `.${fraction}`}p${power < 0 ? '' : '+'}${power}f`
+  const fraction = ((bits[0] & 0x7fffff) << 1).toString(16).padStart(6, '0')
+  return `${hexadecimal(value < 0, (bits[0] >>> 23) & 255, 127, fraction)}f`
+}
+
+/** A float64 as a C99 constant: whole numbers below 2^53 in decimal, others in hexadecimal. */
+export function doubleConstant(value: number): string {
+  const plain = plainConstant(value, 53)
+  if (plain) return plain.endsWith('.0') ? plain : `(double)${plain}`
+  wideCell[0] = value
+  const fraction = (wideBits[0] & 0xfffffffffffffn).toString(16).padStart(13, '0')
+  return hexadecimal(value < 0, Number((wideBits[0] >> 52n) & 2047n), 1023, fraction)
 }
 
 /** An i32 or i64 constant. The least values have no literal in C. */
@@ -37,15 +62,11 @@ export function integerConstant(value: number | bigint, num: 'i32' | 'i64'): str
 }
 
 function printed(data: Data): (i: number) => string {
-  if (data instanceof Float32Array)
-    return (i) => {
-      const v = data[i]
-      if (Number.isNaN(v)) return 'MOTE_NAN'
-      return Number.isFinite(v) ? floatConstant(v) : v > 0 ? 'MOTE_INFINITY' : '-MOTE_INFINITY'
-    }
+  if (data instanceof Float32Array) return (i) => floatConstant(data[i])
+  if (data instanceof Float64Array) return (i) => doubleConstant(data[i])
   if (data instanceof BigInt64Array) return (i) => integerConstant(data[i], 'i64')
   if (data instanceof Int32Array) return (i) => integerConstant(data[i], 'i32')
-  if (data instanceof Int16Array) return (i) => String(data[i])
+  if (data instanceof Int16Array || data instanceof Uint16Array) return (i) => String(data[i])
   const small = Array.from({ length: 384 }, (_, i) => String(i - 128))
   return (i) => small[data[i] + 128]
 }

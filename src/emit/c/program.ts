@@ -233,7 +233,7 @@ function kernels(plan: Plan, name: string) {
 function sourceText(plan: Plan, name: string, members: readonly Member[]): string {
   const UP = name.toUpperCase()
   const { nameOf, texts, uses, floats } = kernels(plan, name)
-  const floatWeights = members.some((m) => m.entry?.elem === 'f32')
+  const floatWeights = members.some((m) => m.entry?.elem === 'f32' || m.entry?.elem === 'f64')
   const places = new Places(members)
   let [arenaUsed, weightsUsed] = [false, false]
   const cases = plan.steps.map((step, i) => {

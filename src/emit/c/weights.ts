@@ -64,8 +64,12 @@ function typed(segment: WeightSegment, m: Member): Data {
       return new Int32Array(bytes.buffer)
     case 'i64':
       return new BigInt64Array(bytes.buffer)
+    case 'f16':
+      return new Uint16Array(bytes.buffer)
     case 'f32':
       return new Float32Array(bytes.buffer)
+    case 'f64':
+      return new Float64Array(bytes.buffer)
   }
 }
 

@@ -124,7 +124,8 @@ function homeOf(e: Expr, scope: Scope, root: Loop): Loop | undefined {
     case 'op': {
       if (e.op === 'div' || e.op === 'rem') {
         const divisor = e.args[1]
-        if (e.type.num === 'i32' && !(divisor.k === 'const' && divisor.value > 0)) return undefined
+        if ((e.type.num === 'i32' || e.type.num === 'i64') && !(divisor.k === 'const' && divisor.value > 0))
+          return undefined
       }
       let home = root
       for (const a of e.args) {

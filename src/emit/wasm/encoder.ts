@@ -3,9 +3,9 @@
 
 import { type Instr, OPCODES } from './opcodes.ts'
 
-export type ValType = 'i32' | 'i64' | 'f32' | 'v128'
+export type ValType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128'
 
-const VAL_TYPE: Record<ValType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, v128: 0x7b }
+const VAL_TYPE: Record<ValType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b }
 
 /** The block type of a block, loop or if that leaves nothing on the stack. */
 export const NO_RESULT = 0x40
@@ -33,7 +33,7 @@ export class FuncBody {
   readonly code: number[] = []
   private readonly params: readonly ValType[]
   private readonly locals: ValType[] = []
-  private readonly idle: Record<ValType, number[]> = { i32: [], i64: [], f32: [], v128: [] }
+  private readonly idle: Record<ValType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] }
 
   constructor(params: readonly ValType[]) {
     this.params = params
@@ -61,6 +61,10 @@ export class FuncBody {
 
   f32(value: number): void {
     this.code.push(0x43, ...littleEndian(4, (view) => view.setFloat32(0, value, true)))
+  }
+
+  f64(value: number): void {
+    this.code.push(0x44, ...littleEndian(8, (view) => view.setFloat64(0, value, true)))
   }
 
   /** `bytes` are the vector's 16 bytes, lane 0 first. */

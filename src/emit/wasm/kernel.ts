@@ -2,17 +2,7 @@
 // result. A first pass resolves names, addresses and what is used; it leaves closures, which then write the instructions.
 
 import { bug } from '../../errors.ts'
-import {
-  type Buf,
-  type Elem,
-  type Expr,
-  elemBytes,
-  type Kernel,
-  type OpName,
-  type Stmt,
-  type Type,
-} from '../../loops/ir.ts'
-import { printExpr, printType } from '../../loops/print.ts'
+import { type Buf, type Elem, type Expr, elemBytes, type Kernel, type Stmt } from '../../loops/ir.ts'
 import {
   ANY,
   atomLow,
@@ -30,11 +20,11 @@ import {
   settle,
 } from './address.ts'
 import { encodeModule, type Func, FuncBody, NO_RESULT } from './encoder.ts'
-import { type Push, rdivpot, rdivpotLanes, requant, requantLanes, srdhm, srdhmLanes } from './fixed.ts'
+import type { Push } from './fixed.ts'
+import { fromHalf, toHalf } from './half.ts'
 import type { Instr } from './opcodes.ts'
-import { CONVERT, instrOf, isCompare, isShift, LOADS, registers, SPLATS, STORES, valType } from './select.ts'
-
-const isSimple = (e: Expr): boolean => e.k === 'var' || e.k === 'const'
+import { constant, type Load, operation } from './operation.ts'
+import { LOADS, registers, SPLATS, STORES, valType } from './select.ts'
 
 function setNames(s: Stmt, names = new Set<string>()): Set<string> {
   if (s.s === 'set') names.add(s.name)
@@ -107,221 +97,19 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
     f.op(instr, Math.log2(elemBytes(elem)), offset, ...lane)
   }
 
-  function constant(type: Type, value: number): void {
-    if (type.lanes > 1) bug(`constant of type ${printType(type)}`)
-    if (type.num === 'i64') f.i64(BigInt(value))
-    else if (type.num === 'f32') f.f32(value)
-    else f.i32(value)
-  }
-
-  /** A value that is needed twice: `first` leaves it on the stack, `again` puts it there again. */
-  function twice(e: Expr, push: Push): { first: Push; again: Push; done: Push } {
-    if (isSimple(e)) return { first: push, again: push, done: () => {} }
-    const local = f.local(valType(e.type))
-    const first = () => {
-      push()
-      f.tee(local)
-    }
-    return { first, again: () => f.get(local), done: () => f.release(local) }
-  }
-
-  /** A lane count that is one number for all lanes, as i32; undefined where lanes may differ. */
-  function uniform(e: Expr, site: Site): Push | undefined {
-    if (e.k !== 'op' || e.op !== 'splat') return undefined
-    const push = expression(e.args[0], site)
-    return () => {
-      push()
-      if (e.type.num === 'i64') f.op('i32.wrap_i64')
-    }
-  }
-
-  /** Applies a scalar instruction to each lane. */
-  function lanewise(scalar: Instr, r: 'i32x4' | 'i64x2', args: readonly Push[]): void {
-    const vectors = args.map((push) => {
-      const local = f.local('v128')
-      push()
-      f.set(local)
-      return local
-    })
-    f.v128(Array(16).fill(0))
-    for (let lane = 0; lane < (r === 'i32x4' ? 4 : 2); lane++) {
-      for (const v of vectors) {
-        f.get(v)
-        f.op(`${r}.extract_lane`, lane)
-      }
-      f.op(scalar)
-      f.op(`${r}.replace_lane`, lane)
-    }
-    f.release(...vectors)
-  }
-
-  /** All ones in the lanes where the condition holds. */
-  function mask(e: Expr, site: Site): Push {
-    if (e.k === 'op' && isCompare(e.op)) return compare(e.op, e.args, site)
-    const push = expression(e, site)
-    return () => {
-      push()
-      f.v128(Array(16).fill(0))
-      f.op('i32x4.ne')
-    }
-  }
-
-  function compare(op: OpName, args: readonly Expr[], site: Site): Push {
-    const instr = instrOf(op, registers(args[0].type)) ?? bug(`no ${op} on ${printType(args[0].type)}`)
-    const pushes = args.map((a) => expression(a, site))
-    return () => {
-      for (const push of pushes) push()
-      f.op(instr)
-    }
-  }
-
-  function operation(e: Expr & { k: 'op' }, site: Site): Push {
-    const { op, args } = e
-    const lanes = e.type.lanes > 1
-    const from = registers(args[0].type)
-    const compute = (instr: Instr): Push => {
-      const pushes = args.map((a) => expression(a, site))
-      return () => {
-        for (const push of pushes) push()
-        f.op(instr)
-      }
-    }
-    const fixed = (
-      scalar: (f: FuncBody, ...args: [Push, Push]) => void,
-      vector: (f: FuncBody, ...args: [Push, Push]) => void,
-    ): Push => {
-      const [a, b] = args.map((x) => expression(x, site))
-      return () => (lanes ? vector(f, a, b) : scalar(f, a, b))
-    }
-
-    const convert = CONVERT[`${op} ${from}`]
-    if (convert) return compute(convert)
-    switch (op) {
-      case 'bits':
-      case 'fromBits':
-        return expression(args[0], site)
-      case 'splat':
-        return splat(e, site)
-      case 'sum': {
-        const push = expression(args[0], site)
-        return () => sum(push)
-      }
-      case 'srdhm':
-        return fixed(srdhm, srdhmLanes)
-      case 'rdivpot':
-        return fixed(rdivpot, rdivpotLanes)
-      case 'requant': {
-        const [x, m] = args.map((a) => expression(a, site))
-        const one = lanes ? uniform(args[2], site) : undefined
-        const s = one ?? expression(args[2], site)
-        return () => (lanes ? requantLanes(f, x, m, s, one !== undefined) : requant(f, x, m, s))
-      }
-      case 'select': {
-        const condition = args[0].type.lanes > 1 ? mask(args[0], site) : expression(args[0], site)
-        const [a, b] = [expression(args[1], site), expression(args[2], site)]
-        return () => {
-          a()
-          b()
-          condition()
-          f.op(args[0].type.lanes > 1 ? 'v128.bitselect' : 'select')
-        }
-      }
-    }
-    if (isCompare(op)) {
-      const push = compare(op, args, site)
-      if (!lanes) return push
-      return () => {
-        push()
-        f.i32(31)
-        f.op('i32x4.shr_u')
-      }
-    }
-    if (!lanes && (op === 'min' || op === 'max')) return choose(op, args, site)
-    if (!lanes && op === 'neg' && from !== 'f32') {
-      const push = expression(args[0], site)
-      return () => {
-        constant(e.type, 0)
-        push()
-        f.op(from === 'i64' ? 'i64.sub' : 'i32.sub')
-      }
-    }
-    const instr = instrOf(op, from)
-    if (lanes && isShift(op)) {
-      const count = uniform(args[1], site)
-      if (count && instr) {
-        const push = expression(args[0], site)
-        return () => {
-          push()
-          count()
-          f.op(instr)
-        }
-      }
-    } else if (instr) return compute(instr)
-    const scalar = instrOf(op, e.type.num === 'i64' ? 'i64' : 'i32')
-    if (scalar && (from === 'i32x4' || from === 'i64x2')) {
-      const pushes = args.map((a) => expression(a, site))
-      return () => lanewise(scalar, from, pushes)
-    }
-    return bug(`no ${op} on ${from}: ${printExpr(e)}`)
-  }
-
-  /** Scalar min and max: b < a ? b : a, a < b ? b : a. */
-  function choose(op: 'min' | 'max', args: readonly Expr[], site: Site): Push {
-    const [a, b] = args.map((x) => expression(x, site))
-    const less = instrOf('lt', registers(args[0].type)) ?? bug('no comparison')
-    return () => {
-      const [p, q] = [twice(args[0], a), twice(args[1], b)]
-      q.first()
-      p.first()
-      const order = op === 'min' ? [q, p] : [p, q]
-      for (const x of order) x.again()
-      f.op(less)
-      f.op('select')
-      p.done()
-      q.done()
-    }
-  }
-
-  function sum(push: Push): void {
-    const v = f.local('v128')
-    push()
-    for (const shuffle of [
-      [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7],
-      [4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11],
-    ]) {
-      f.tee(v)
-      f.get(v)
-      f.get(v)
-      f.op('i8x16.shuffle', ...shuffle)
-      f.op('i32x4.add')
-    }
-    f.op('i32x4.extract_lane', 0)
-    f.release(v)
-  }
-
-  function splat(e: Expr & { k: 'op' }, site: Site): Push {
-    const value = e.args[0]
-    const r = registers(e.type)
-    if (r === 'i32' || r === 'i64' || r === 'f32') return bug(`splat to ${r}`)
-    if (value.k === 'load' && value.type.lanes === 1) {
-      const { elem } = bufOf(value.buf)
-      const instr = SPLATS[elem]
-      if (instr && r !== 'i16x8') {
-        const push = address(value.buf, value.at, site)
-        return () => memory(instr, elem, push())
-      }
-    }
-    const push = expression(value, site)
-    return () => {
-      push()
-      f.op(`${r}.splat`)
-    }
+  /** A load that puts one element into every lane, where there is an instruction for it. */
+  function splatted(e: Load, site: Site): Push | undefined {
+    const { elem } = bufOf(e.buf)
+    const instr = SPLATS[elem]
+    if (!instr) return undefined
+    const push = address(e.buf, e.at, site)
+    return () => memory(instr, elem, push())
   }
 
   function expression(e: Expr, site: Site): Push {
     switch (e.k) {
       case 'const':
-        return () => constant(e.type, e.value)
+        return () => constant(f, e.type, e.value)
       case 'var': {
         const b = lookup(site.scope, e.name)
         if (b.is === 'zero') return () => f.i32(0)
@@ -337,10 +125,11 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
         return () => {
           memory(instr, elem, push())
           for (const w of widen) f.op(w)
+          if (elem === 'f16') fromHalf(f)
         }
       }
       case 'op':
-        return operation(e, site)
+        return operation(e, { f, push: (part) => expression(part, site), splatted: (load) => splatted(load, site) })
     }
   }
 
@@ -369,6 +158,7 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
         return () => {
           const offset = to()
           push()
+          if (elem === 'f16') toHalf(f)
           if (!kept) return memory(instr, elem, offset)
           const v = f.local('v128')
           f.tee(v)

@@ -6,7 +6,7 @@ import { printType } from '../../loops/print.ts'
 import type { ValType } from './encoder.ts'
 import { type Instr, isInstr } from './opcodes.ts'
 
-export type Registers = 'i32' | 'i64' | 'f32' | 'i16x8' | 'i32x4' | 'i64x2' | 'f32x4'
+export type Registers = 'i32' | 'i64' | 'f32' | 'f64' | 'i16x8' | 'i32x4' | 'i64x2' | 'f32x4'
 
 /** Suffixes of the instructions that mean an operation, for integers and for floats; a name that does not exist is not used. */
 const SUFFIX: Partial<Record<OpName, readonly [string, string?]>> = {
@@ -19,6 +19,12 @@ const SUFFIX: Partial<Record<OpName, readonly [string, string?]>> = {
   wmul: ['mul'],
   div: ['div_s', 'div'],
   rem: ['rem_s'],
+  abs: ['abs', 'abs'],
+  sqrt: ['', 'sqrt'],
+  floor: ['', 'floor'],
+  ceil: ['', 'ceil'],
+  trunc: ['', 'trunc'],
+  nearest: ['', 'nearest'],
   min: ['min_s', 'pmin'],
   max: ['max_s', 'pmax'],
   and: ['and'],
@@ -39,12 +45,22 @@ const SUFFIX: Partial<Record<OpName, readonly [string, string?]>> = {
 export const CONVERT: Readonly<Record<string, Instr>> = {
   'toF32 i32': 'f32.convert_i32_s',
   'toF32 i32x4': 'f32x4.convert_i32x4_s',
+  'toF32 i64': 'f32.convert_i64_s',
+  'toF32 f64': 'f32.demote_f64',
+  'toF64 i32': 'f64.convert_i32_s',
+  'toF64 i64': 'f64.convert_i64_s',
+  'toF64 f32': 'f64.promote_f32',
   'toI32 f32': 'i32.trunc_sat_f32_s',
+  'toI32 f64': 'i32.trunc_sat_f64_s',
+  'toI64 f32': 'i64.trunc_sat_f32_s',
+  'toI64 f64': 'i64.trunc_sat_f64_s',
   'toI32 f32x4': 'i32x4.trunc_sat_f32x4_s',
   'extend i32': 'i64.extend_i32_s',
   'wrap i64': 'i32.wrap_i64',
   'bits f32': 'i32.reinterpret_f32',
   'fromBits i32': 'f32.reinterpret_i32',
+  'bits f64': 'i64.reinterpret_f64',
+  'fromBits i64': 'f64.reinterpret_i64',
   'dot i16x8': 'i32x4.dot_i16x8_s',
 }
 
@@ -54,7 +70,9 @@ export const LOADS: Readonly<Record<string, readonly Instr[]>> = {
   'i16 i32': ['i32.load16_s'],
   'i32 i32': ['i32.load'],
   'i64 i64': ['i64.load'],
+  'f16 f32': ['i32.load16_u'],
   'f32 f32': ['f32.load'],
+  'f64 f64': ['f64.load'],
   'i8 i16x8': ['v128.load8x8_s'],
   'u8 i16x8': ['v128.load8x8_u'],
   'i16 i16x8': ['v128.load'],
@@ -73,7 +91,9 @@ export const STORES: Readonly<Record<string, readonly [Instr, (readonly number[]
   'i16 i32': ['i32.store16'],
   'i32 i32': ['i32.store'],
   'i64 i64': ['i64.store'],
+  'f16 f32': ['i32.store16'],
   'f32 f32': ['f32.store'],
+  'f64 f64': ['f64.store'],
   'i8 i16x8': ['v128.store64_lane', [0, 2, 4, 6, 8, 10, 12, 14]],
   'u8 i16x8': ['v128.store64_lane', [0, 2, 4, 6, 8, 10, 12, 14]],
   'i16 i16x8': ['v128.store'],
@@ -97,6 +117,7 @@ export function registers(t: Type): Registers {
     case 'i32':
     case 'i64':
     case 'f32':
+    case 'f64':
     case 'i16x8':
     case 'i32x4':
     case 'i64x2':
@@ -108,7 +129,7 @@ export function registers(t: Type): Registers {
 
 export function valType(t: Type): ValType {
   const r = registers(t)
-  return r === 'i32' || r === 'i64' || r === 'f32' ? r : 'v128'
+  return r === 'i32' || r === 'i64' || r === 'f32' || r === 'f64' ? r : 'v128'
 }
 
 export const isCompare = (op: OpName): boolean => ['eq', 'ne', 'lt', 'le', 'gt', 'ge'].includes(op)
@@ -116,7 +137,7 @@ const isBitwise = (op: OpName): boolean => ['and', 'or', 'xor'].includes(op)
 export const isShift = (op: OpName): boolean => ['shl', 'shr', 'ushr'].includes(op)
 
 export function instrOf(op: OpName, r: Registers): Instr | undefined {
-  const suffix = SUFFIX[op]?.[r === 'f32' || r === 'f32x4' ? 1 : 0]
+  const suffix = SUFFIX[op]?.[r.startsWith('f') ? 1 : 0]
   const name = `${isBitwise(op) && r.includes('x') ? 'v128' : r}.${suffix}`
   return isInstr(name) ? name : undefined
 }

@@ -1,7 +1,7 @@
 import { quantOf } from '../../ir/graph.ts'
 import { f32, i8, type OpCase, opCase } from '../case.ts'
 import type { Clamp } from '../quant.ts'
-import { add, mul, sub } from './op.ts'
+import { add, div, mul, sub } from './op.ts'
 
 interface Shape {
   a: number[]
@@ -64,10 +64,28 @@ export const cases: readonly OpCase[] = [
       )
       return b.one(operator, [x, y], { clamp: { min: 0 } }, { quant: quantOf(0.0005, 0) })
     }),
+    ...(['f64', 'f16', 'i8', 'u8', 'i16', 'i64'] as const).map((dtype) =>
+      opCase(`${op} plain ${dtype}`, (b) =>
+        b.one(operator, [b.input('a', { dtype, shape: [3, 5] }), b.input('b', { dtype, shape: [5] })], { clamp: {} }),
+      ),
+    ),
     opCase(`${op} int32, wrapping`, (b) => {
       const x = b.input('a', { dtype: 'i32', shape: [2, 4] })
       const edge = Int32Array.of(2 ** 31 - 1, -(2 ** 31), 65537, 3)
       return b.one(operator, [x, b.const('b', { dtype: 'i32', shape: [4] }, edge)], { clamp: {} })
     }),
   ]),
+  ...(['f32', 'f64', 'f16', 'i8', 'u8', 'i16', 'i32', 'i64'] as const).map((dtype) =>
+    opCase(`div ${dtype}`, (b) =>
+      b.one(div, [b.input('a', { dtype, shape: [3, 5] }), b.input('b', { dtype, shape: [5] })], { clamp: {} }),
+    ),
+  ),
+  opCase('div int32: the ends of the range, zero and minus one', (b) => {
+    const type = { dtype: 'i32', shape: [6] } as const
+    const a = b.const('a', type, Int32Array.of(-(2 ** 31), 2 ** 31 - 1, -7, 7, 5, -(2 ** 31)))
+    return b.one(div, [a, b.const('b', type, Int32Array.of(-1, -1, 2, -2, 0, 0))], { clamp: {} })
+  }),
+  opCase('div f32: one per row, ReLU6', (b) =>
+    b.one(div, [b.input('a', f32([4, 9])), b.input('b', f32([4, 1]))], { clamp: { min: 0, max: 6 } }),
+  ),
 ]

@@ -1,14 +1,15 @@
-// The loops of elementwise addition, subtraction and multiplication with broadcasting.
+// The loops of elementwise addition, subtraction, multiplication and division with broadcasting.
 
-import type { Node, Value } from '../../ir/graph.ts'
+import type { Node } from '../../ir/graph.ts'
 import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import type { Elem, Expr } from '../../loops/ir.ts'
+import { type Expr, registerOf } from '../../loops/ir.ts'
 import { outputElem } from '../check.ts'
 import { type Parameters, parameters } from '../parameters.ts'
 import { clampRange } from '../quant.ts'
-import { broadcastAxes } from './broadcast.ts'
-import type { Binary, Combine } from './op.ts'
+import { broadcastCall } from './broadcast.ts'
+import type { Binary } from './op.ts'
+import { type Combine, PLAIN } from './plain.ts'
 import { productRescale, sumRescale } from './rescale.ts'
 
 interface Arithmetic {
@@ -16,21 +17,20 @@ interface Arithmetic {
   of(a: Expr, b: Expr): Expr
 }
 
-function floats(node: Node<Binary>, combine: Combine): Arithmetic {
+function plain(node: Node<Binary>, combine: Combine): Arithmetic {
+  const { dtype } = node.outputs[0].type
+  const { num } = registerOf(outputElem(node))
   const { lo, hi } = clampRange(node.outputs[0].type, node.attrs.clamp)
   const clamped = lo !== Number.NEGATIVE_INFINITY || hi !== Number.POSITIVE_INFINITY
   const p = parameters('limit', 'f32', (clamped ? { lo, hi } : {}) as Record<'lo' | 'hi', number>)
+  const limit = (v: Expr) => (dtype === 'f64' ? L.op('toF64', v) : v)
   return {
     parameters: p,
-    of: (a, b) => {
-      const v = L.op(combine, a, b)
-      return clamped ? L.clamp(v, p.of.lo, p.of.hi) : v
+    of(a, b) {
+      const v = PLAIN[combine].expr([a, b], num) as Expr
+      return clamped ? L.clamp(v, limit(p.of.lo), limit(p.of.hi)) : v
     },
   }
-}
-
-function integers(combine: Combine): Arithmetic {
-  return { parameters: parameters('q', 'i32', {}), of: (a, b) => L.op(`w${combine}`, a, b) }
 }
 
 function quantised(node: Node<Binary>, combine: Combine): Arithmetic {
@@ -61,43 +61,16 @@ function quantised(node: Node<Binary>, combine: Combine): Arithmetic {
   return {
     parameters: p,
     of: (a, b) =>
-      L.clamp(L.add(L.requant(L.op(combine, scaled(a, a0, ma, sa), scaled(b, b0, mb, sb)), my, sy), zy), lo, hi),
+      L.clamp(
+        L.add(L.requant(L.op(combine as 'add' | 'sub', scaled(a, a0, ma, sa), scaled(b, b0, mb, sb)), my, sy), zy),
+        lo,
+        hi,
+      ),
   }
 }
 
 export function lower(node: Node<Binary>, combine: Combine): Call {
-  const [a, b] = node.inputs as [Value, Value]
   const y = node.outputs[0]
-  const { parameters: p, of } =
-    y.type.dtype === 'f32'
-      ? floats(node, combine)
-      : y.type.dtype === 'i32'
-        ? integers(combine)
-        : quantised(node, combine)
-  const axes = broadcastAxes(a.type.shape, b.type.shape)
-  const view = (name: string, side: 0 | 1) => {
-    const shape = axes.filter((axis) => axis.moves[side]).map((axis) => axis.extent)
-    return L.buffer(name, a.type.dtype as Elem, shape.length ? shape : [1])
-  }
-  const A = view('a', 0)
-  const B = view('b', 1)
-  const Y = L.buffer(
-    'y',
-    outputElem(node),
-    axes.map((axis) => axis.extent),
-    'write',
-  )
-  const at = (index: readonly Expr[], side: 0 | 1) => {
-    const moving = index.filter((_, d) => axes[d].moves[side])
-    return moving.length ? moving : [0]
-  }
-  const body = L.loops(
-    axes.map((_, d) => `i${d}`),
-    Y.shape,
-    (...i) => L.store(Y, i, of(L.load(A, ...at(i, 0)), L.load(B, ...at(i, 1)))),
-  )
-  return {
-    kernel: L.kernel(node.op.name, [A, B, ...p.bufs, Y], ...p.head, body),
-    args: [{ value: a }, { value: b }, ...p.args, { value: y }],
-  }
+  const { parameters: p, of } = y.type.quant ? quantised(node, combine) : plain(node, combine)
+  return broadcastCall(node.op.name, node, p, ([a, b]) => [[], of(a, b)])
 }

@@ -1,23 +1,27 @@
-// Elementwise a + b, a - b and a * b with numpy broadcasting and a clamp on the result: f32, int8 and int16 as TensorFlow
-// Lite Micro's reference kernels compute them (operands shifted left and rescaled for sums, one requantisation for
-// products), int32 wrapping.
+// Elementwise a + b, a - b, a * b and a / b with numpy broadcasting and a clamp on the result. With scales, int8 and int16
+// as TensorFlow Lite Micro's reference kernels compute them (operands shifted left and rescaled for sums, one
+// requantisation for products); without, plain numbers.
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { Node, TensorType, Value } from '../../ir/graph.ts'
+import type { DType, Node, TensorType, Value } from '../../ir/graph.ts'
 import type { Attrs, Effect, Op, TfliteSpelling } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
-import { count, newData } from '../../loops/ir.ts'
-import { numbers } from '../accumulate.ts'
-import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
+import { count } from '../../loops/ir.ts'
+import { expectInputs, expectOutputs } from '../check.ts'
+import { ELEMENTWISE } from '../elementwise.ts'
+import { legacyBroadcast, variadic } from '../pairwise/onnx.ts'
 import { bothClamps, type Clamp, clampOfTflite, clampRange, clampToTflite, expectDtype, perTensor } from '../quant.ts'
+import { type Scalar, scalarFn } from '../scalars.ts'
 import { reading } from '../tflite.ts'
-import { broadcastShape } from './broadcast.ts'
+import { broadcastEval, broadcastShape } from './broadcast.ts'
 import { lower } from './lower.ts'
+import { type Combine, PLAIN } from './plain.ts'
 import { productRescale, sumRescale } from './rescale.ts'
 
 export type Binary = Attrs & { readonly clamp: Clamp }
-export type Combine = 'add' | 'sub' | 'mul'
+
+const FLOATS: readonly DType[] = ['f32', 'f64', 'f16']
 
 function infer([a, b]: readonly (TensorType | undefined)[]): TensorType[] {
   return [{ dtype: a!.dtype, shape: broadcastShape(a!.shape, b!.shape) ?? [] }]
@@ -28,14 +32,19 @@ function check(node: Node<Binary>, combine: Combine): void {
   expectInputs(node, 2)
   const [a, b] = (node.inputs as Value[]).map((v) => v.type)
   const y = node.outputs[0].type
-  expectDtype(a, ['f32', 'i8', 'i16', 'i32'], 'input', where)
+  expectDtype(a, ['f32', 'f64', 'f16', 'i8', 'u8', 'i16', 'i32', 'i64'], 'input', where)
   if (b.dtype !== a.dtype) throw new ModelError(where, `inputs are ${a.dtype} and ${b.dtype}, both need one type`)
   if (!broadcastShape(a.shape, b.shape))
     throw new ModelError(where, `inputs have shapes [${a.shape}] and [${b.shape}], which do not broadcast`)
   expectOutputs(node, infer([a, b]))
-  if (a.dtype === 'i32' && (node.attrs.clamp.min !== undefined || node.attrs.clamp.max !== undefined))
-    throw new ModelError(where, `has a fused activation on i32, supported are f32, i8 and i16`)
-  if (a.dtype !== 'i8' && a.dtype !== 'i16') return
+  const clamped = node.attrs.clamp.min !== undefined || node.attrs.clamp.max !== undefined
+  if (!a.quant && clamped && !FLOATS.includes(a.dtype))
+    throw new ModelError(
+      where,
+      `has a fused activation on plain ${a.dtype}, supported are floats, i8 and i16 with scales`,
+    )
+  if (!a.quant && !b.quant && !y.quant) return
+  expectDtype(a, combine === 'div' ? FLOATS : ['i8', 'i16'], 'input with a scale', where)
   const zeros = [perTensor(a, 'input 0', where), perTensor(b, 'input 1', where), perTensor(y, 'output', where)]
   const shifted = zeros.find((q) => q.zero !== 0)
   if (a.dtype === 'i16' && shifted) throw new ModelError(where, `has zero point ${shifted.zero}, i16 needs 0`)
@@ -47,18 +56,13 @@ function check(node: Node<Binary>, combine: Combine): void {
 }
 
 /** One element of the result from one of each operand. */
-function evalElement(node: Node<Binary>, combine: Combine): (a: number, b: number) => number {
+function evalElement(node: Node<Binary>, combine: Combine): (a: Scalar, b: Scalar) => Scalar {
   const y = node.outputs[0].type
-  const plain = {
-    add: (a: number, b: number) => a + b,
-    sub: (a: number, b: number) => a - b,
-    mul: Math.imul,
-  }[combine]
+  const plain = scalarFn(PLAIN[combine], y.quant ? 'i32' : y.dtype) as (a: Scalar, b: Scalar) => Scalar
   const { lo, hi } = clampRange(y, node.attrs.clamp)
-  if (y.dtype === 'i32') return (a, b) => plain(a, b) | 0
-  if (y.dtype === 'f32')
+  if (!y.quant)
     return (a, b) => {
-      const v = Math.fround(combine === 'mul' ? a * b : plain(a, b))
+      const v = plain(a, b)
       return v < lo ? lo : v > hi ? hi : v
     }
   const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
@@ -66,31 +70,14 @@ function evalElement(node: Node<Binary>, combine: Combine): (a: number, b: numbe
   const clamp = (v: number) => Math.min(hi, Math.max(lo, v))
   if (combine === 'mul') {
     const m = productRescale(node)
-    return (a, b) => clamp((requant((a - za) * (b - zb), m.multiplier, m.shift) + zy) | 0)
+    return (a, b) => clamp((requant((Number(a) - za) * (Number(b) - zb), m.multiplier, m.shift) + zy) | 0)
   }
   const { inputs, output, leftShift } = sumRescale(node, combine === 'sub' ? Math.fround : (x) => x)
   const scaled = inputs.map((m) => (x: number) => requant(x << leftShift, m.multiplier, m.shift))
-  return (a, b) => clamp(requant(plain(scaled[0](a - za), scaled[1](b - zb)), output.multiplier, output.shift) + zy)
-}
-
-function evaluate(node: Node<Binary>, combine: Combine, A: ArrayLike<number>, B: ArrayLike<number>) {
-  const { shape } = node.outputs[0].type
-  const steps = node.inputs.map((v) => {
-    const s = v!.type.shape
-    return shape.map((_, d) => {
-      const own = d - shape.length + s.length
-      return own < 0 || s[own] === 1 ? 0 : count(s.slice(own + 1))
-    })
-  })
-  const element = evalElement(node, combine)
-  const Y = numbers(newData(outputElem(node), count(shape)))
-  const at = shape.map(() => 0)
-  for (let i = 0; i < Y.length; i++) {
-    const [p, q] = steps.map((step) => step.reduce((sum, n, d) => sum + n * at[d], 0))
-    Y[i] = element(A[p], B[q])
-    for (let d = shape.length - 1; d >= 0 && ++at[d] === shape[d]; d--) at[d] = 0
+  return (a, b) => {
+    const sum = Number(plain(scaled[0](Number(a) - za), scaled[1](Number(b) - zb)))
+    return clamp(requant(sum, output.multiplier, output.shift) + zy)
   }
-  return Y
 }
 
 /** The bias that a float addition without clamp is, where one operand is a constant along the last axis. */
@@ -135,16 +122,21 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
           },
         },
       ],
+      onnx: [
+        {
+          name: name[0] + name.slice(1).toLowerCase(),
+          read: (build, node) => build.add(op, legacyBroadcast(build, node), { clamp: {} }, node.result),
+          write: ({ inputs, attrs }) =>
+            attrs.clamp.min === undefined && attrs.clamp.max === undefined ? { inputs, attrs: {} } : undefined,
+        },
+        ...(combine === 'add' ? [variadic<Binary>('Sum', () => op, { clamp: {} })] : []),
+      ],
     },
     infer,
     check: (node) => check(node, combine),
-    eval: (node, [a, b]) => [evaluate(node, combine, numbers(a), numbers(b))],
+    eval: (node, inputs) => [broadcastEval(node, inputs, evalElement(node, combine))],
     lower: (node) => lower(node, combine),
-    cost: (node) => costOf(node, 0),
-    inPlace(node) {
-      const n = count(node.outputs[0].type.shape)
-      return node.inputs.flatMap((v, i) => (v && count(v.type.shape) === n ? [i] : []))
-    },
+    ...ELEMENTWISE,
     ...(combine === 'add' && { effect: biasOf }),
     absorb(node, effect, other, side) {
       if (effect.does !== 'clamp' || side !== 'after') return undefined
@@ -157,3 +149,4 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
 export const add = binary('add', { name: 'ADD', code: 0, id: 11, pot: true })
 export const sub = binary('sub', { name: 'SUB', code: 41, id: 28, pot: true })
 export const mul = binary('mul', { name: 'MUL', code: 18, id: 21, pot: false })
+export const div = binary('div', { name: 'DIV', code: 42, id: 29, pot: false })

@@ -67,6 +67,7 @@ const clampOp: Op<Clamp> = {
   lower,
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
+  permute: ({ attrs }, perm) => ({ attrs, perm }),
 
   effect(node) {
     const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = node.attrs

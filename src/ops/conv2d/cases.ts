@@ -1,5 +1,5 @@
 import { quantOf } from '../../ir/graph.ts'
-import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { f32, i8, i16, type OpCase, opCase } from '../case.ts'
 import { type Conv2d, conv2d } from './op.ts'
 
 interface Shape {
@@ -43,6 +43,23 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s
     opCase(`conv2d int8: ${name}`, (b) => {
       const x = b.input('x', i8(s.input, 0.05, -3))
       const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 0)
+      const bias = s.bias === false ? undefined : b.bias('b', s.output)
+      return b.one(conv2d, [x, w, bias], attrs, { quant: quantOf(0.11, 5) })
+    }),
+    opCase(`conv2d int16: ${name}`, (b) => {
+      const x = b.input('x', i16(s.input, 0.001))
+      const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 0)
+      const bias = s.bias === false ? undefined : b.longBias('b', s.output)
+      return b.one(conv2d, [x, w, bias], attrs, { quant: quantOf(0.002, 0) })
+    }),
+    opCase(`conv2d int16 with int32 sums: ${name}`, (b) => {
+      const x = b.input('x', i16(s.input, 0.001))
+      const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 0)
+      return b.one(conv2d, [x, w, b.bias('b', s.output)], attrs, { quant: quantOf(0.002, 0) })
+    }),
+    opCase(`conv2d int8, weights with a zero point: ${name}`, (b) => {
+      const x = b.input('x', i8(s.input, 0.05, -3))
+      const w = b.asymmetricWeights('w', filter, 0.01, -45)
       const bias = s.bias === false ? undefined : b.bias('b', s.output)
       return b.one(conv2d, [x, w, bias], attrs, { quant: quantOf(0.11, 5) })
     }),

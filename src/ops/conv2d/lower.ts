@@ -16,14 +16,14 @@ export function lower(node: Node<Conv2d>): Call {
   const [N, OH, OW] = y.type.shape
   const { groups } = node.attrs
   const perGroup = O / groups
-  const elem = x.type.dtype as Elem
+  const [elem, stored] = [x.type.dtype as Elem, w.type.dtype as Elem]
 
   const taps = KH * KW * CG
   const acc = accumulator(node, O, 'f64', function* (o) {
     for (let i = 0; i < taps; i++) yield o * taps + i
   })
   const X = L.buffer('x', elem, x.type.shape)
-  const Wt = L.buffer('w', elem, w.type.shape)
+  const Wt = L.buffer('w', stored, w.type.shape)
   const Y = L.buffer('y', elem, y.type.shape, 'write')
 
   const body = L.loops(['n', 'oh', 'ow', 'g', 'o'], [N, OH, OW, groups, perGroup], (n, oh, ow, g, oc) => {

@@ -5,11 +5,21 @@ import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
 import type { TensorType, Value } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
-import { count, elemOfData, newData } from '../../loops/ir.ts'
-import { type Accumulating, absorbEpilogue, checkAccumulation, evalOutput, numbers } from '../accumulate.ts'
+import { count, newData } from '../../loops/ir.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
+import { hybrid } from '../hybrid/op.ts'
 import { clampOfTflite, clampToTflite } from '../quant.ts'
-import { absorbPad, eachTap, padOfTflite, padToTflite, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import {
+  absorbPad,
+  eachTap,
+  expectWindow,
+  padOfTflite,
+  padToTflite,
+  WINDOW_FIELDS,
+  type Window,
+  windowOutput,
+} from '../window.ts'
 import { lower } from './lower.ts'
 
 export type Conv2d = Accumulating & Window & { readonly groups: number }
@@ -50,6 +60,8 @@ export const conv2d: Op<Conv2d> = {
           const pad = padOfTflite(o.padding, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3), stride, dilation)
           const groups = x.type.shape[3] / w.type.shape[3]
           const clamp = clampOfTflite(o.fused_activation_function, where)
+          if (x.type.dtype === 'f32' && w.type.dtype === 'i8' && groups === 1)
+            return hybrid(build, [x, w, b], { stride, dilation, pad, clamp }, w.type.quant?.scale.length !== 1, result)
           return build.add(conv2d, [x, w, b], { stride, dilation, pad, groups, clamp }, result)
         },
         write({ inputs, attrs: a }) {
@@ -81,11 +93,10 @@ export const conv2d: Op<Conv2d> = {
     const [x, w] = node.inputs.map((v) => v?.type.shape)
     if (x?.length !== 4 || w?.length !== 4)
       throw new ModelError(where, `input is [${x}] and weight [${w}], both need 4 dimensions`)
-    const { groups, stride, dilation } = node.attrs
+    const { groups } = node.attrs
     if (!Number.isInteger(groups) || groups < 1 || w[0] % groups !== 0 || w[3] * groups !== x[3])
       throw new ModelError(where, `weight expects ${w[3]} input channels in ${groups} groups, input has ${x[3]}`)
-    if ([...stride, ...dilation].some((s) => !Number.isInteger(s) || s < 1))
-      throw new ModelError(where, `stride [${stride}] and dilation [${dilation}] must be at least 1`)
+    expectWindow(node.attrs, w.slice(1, 3), node.outputs[0].type.shape.slice(1, 3), where)
     checkAccumulation(node, w[0], 0)
     expectOutputs(
       node,
@@ -97,30 +108,26 @@ export const conv2d: Op<Conv2d> = {
   },
 
   eval(node, [x, w, b]) {
-    const [X, W, B] = [numbers(x), numbers(w), b && numbers(b)]
+    const [X, W] = [numbers(x), numbers(w)]
     const { groups } = node.attrs
     const [xs, ws] = node.inputs.slice(0, 2).map((v) => v!.type.shape)
     const [N, H, IW, C] = xs
     const [O, KH, KW, CG] = ws
     const [, OH, OW] = node.outputs[0].type.shape
-    const zx = node.inputs[0]!.type.quant?.zero[0] ?? 0
-    const float = elemOfData(X) === 'f32'
-    const finish = evalOutput(node, O, 'f64')
+    const sum = evalSum(node, O, 'f64', b)
     const Y = numbers(newData(outputElem(node), N * OH * OW * O))
     for (let n = 0, i = 0; n < N; n++)
       for (let oh = 0; oh < OH; oh++)
         for (let ow = 0; ow < OW; ow++)
           for (let o = 0; o < O; o++, i++) {
             const c0 = Math.floor(o / (O / groups)) * CG
-            let acc = float ? 0 : (B?.[o] ?? 0)
+            let acc = sum.start(o)
             eachTap(node.attrs, [H, IW], [KH, KW], oh, ow, (ih, iw, kh, kw) => {
               let p = ((n * H + ih) * IW + iw) * C + c0
               let q = ((o * KH + kh) * KW + kw) * CG
-              if (float) for (let c = 0; c < CG; c++) acc = Math.fround(acc + Math.fround(X[p++] * W[q++]))
-              else for (let c = 0; c < CG; c++) acc = (acc + (X[p++] - zx) * W[q++]) | 0
+              for (let c = 0; c < CG; c++) acc = sum.step(acc, X[p++], W[q++])
             })
-            if (float && B) acc = Math.fround(acc + B[o])
-            Y[i] = finish(acc, o)
+            Y[i] = sum.finish(acc, o)
           }
     return [Y]
   },

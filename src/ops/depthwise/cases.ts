@@ -1,5 +1,5 @@
 import { quantOf } from '../../ir/graph.ts'
-import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { f32, i8, i16, type OpCase, opCase } from '../case.ts'
 import { type DepthwiseConv2d, depthwiseConv2d } from './op.ts'
 
 interface Shape {
@@ -49,6 +49,23 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s
       const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 3)
       const bias = s.bias === false ? undefined : b.bias('b', channels, 5000)
       return b.one(depthwiseConv2d, [x, w, bias], attrs, { quant: quantOf(0.06, 5) })
+    }),
+    opCase(`depthwise_conv2d int16: ${name}`, (b) => {
+      const x = b.input('x', i16(s.input, 0.001))
+      const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 3)
+      const bias = s.bias === false ? undefined : b.longBias('b', channels)
+      return b.one(depthwiseConv2d, [x, w, bias], attrs, { quant: quantOf(0.002, 0) })
+    }),
+    opCase(`depthwise_conv2d int16 with int32 sums: ${name}`, (b) => {
+      const x = b.input('x', i16(s.input, 0.001))
+      const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 3)
+      return b.one(depthwiseConv2d, [x, w, b.bias('b', channels)], attrs, { quant: quantOf(0.002, 0) })
+    }),
+    opCase(`depthwise_conv2d int8, weights with a zero point: ${name}`, (b) => {
+      const x = b.input('x', i8(s.input, 0.05, -3))
+      const w = b.asymmetricWeights('w', filter, 0.01, -45)
+      const bias = s.bias === false ? undefined : b.bias('b', channels)
+      return b.one(depthwiseConv2d, [x, w, bias], attrs, { quant: quantOf(0.11, 5) })
     }),
     opCase(`depthwise_conv2d f32: ${name}`, (b) => {
       const x = b.input('x', f32(s.input))

@@ -16,13 +16,13 @@ export function lower(node: Node<DepthwiseConv2d>): Call {
   const [, KH, KW, O] = w.type.shape
   const [N, OH, OW] = y.type.shape
   const M = O / C
-  const elem = x.type.dtype as Elem
+  const [elem, stored] = [x.type.dtype as Elem, w.type.dtype as Elem]
 
   const acc = accumulator(node, O, 'f64', function* (o) {
     for (let i = 0; i < KH * KW; i++) yield i * O + o
   })
   const X = L.buffer('x', elem, x.type.shape)
-  const Wt = L.buffer('w', elem, [KH, KW, O])
+  const Wt = L.buffer('w', stored, [KH, KW, O])
   const Y = L.buffer('y', elem, y.type.shape, 'write')
 
   const output = (n: Expr, oh: Expr, ow: Expr, c: Expr, o: Expr): Stmt[] => {

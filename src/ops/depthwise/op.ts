@@ -7,11 +7,20 @@ import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
 import type { TensorType, Value } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
-import { count, elemOfData, newData } from '../../loops/ir.ts'
-import { type Accumulating, absorbEpilogue, checkAccumulation, evalOutput, numbers } from '../accumulate.ts'
+import { count, newData } from '../../loops/ir.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { clampOfTflite, clampToTflite } from '../quant.ts'
-import { absorbPad, eachTap, padOfTflite, padToTflite, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import {
+  absorbPad,
+  eachTap,
+  expectWindow,
+  padOfTflite,
+  padToTflite,
+  WINDOW_FIELDS,
+  type Window,
+  windowOutput,
+} from '../window.ts'
 import { lower } from './lower.ts'
 
 export type DepthwiseConv2d = Accumulating & Window
@@ -87,9 +96,7 @@ export const depthwiseConv2d: Op<DepthwiseConv2d> = {
     if (w[0] !== 1) throw new ModelError(where, `weight is [${w}], its first dimension must be 1`)
     if (w[3] % x[3] !== 0)
       throw new ModelError(where, `weight has ${w[3]} channels, expected a multiple of the input's ${x[3]}`)
-    const { stride, dilation } = node.attrs
-    if ([...stride, ...dilation].some((s) => !Number.isInteger(s) || s < 1))
-      throw new ModelError(where, `stride [${stride}] and dilation [${dilation}] must be at least 1`)
+    expectWindow(node.attrs, w.slice(1, 3), node.outputs[0].type.shape.slice(1, 3), where)
     checkAccumulation(node, w[3], 3)
     expectOutputs(
       node,
@@ -101,28 +108,25 @@ export const depthwiseConv2d: Op<DepthwiseConv2d> = {
   },
 
   eval(node, [x, w, b]) {
-    const [X, W, B] = [numbers(x), numbers(w), b && numbers(b)]
+    const [X, W] = [numbers(x), numbers(w)]
     const [xs, ws] = node.inputs.slice(0, 2).map((v) => v!.type.shape)
     const [N, H, IW, C] = xs
     const [, KH, KW, O] = ws
     const [, OH, OW] = node.outputs[0].type.shape
-    const zx = node.inputs[0]!.type.quant?.zero[0] ?? 0
-    const float = elemOfData(X) === 'f32'
-    const finish = evalOutput(node, O, 'f64')
+    const sum = evalSum(node, O, 'f64', b)
     const Y = numbers(newData(outputElem(node), N * OH * OW * O))
     for (let n = 0, i = 0; n < N; n++)
       for (let oh = 0; oh < OH; oh++)
         for (let ow = 0; ow < OW; ow++)
           for (let o = 0; o < O; o++, i++) {
             const c = Math.floor((o * C) / O)
-            let acc = float ? 0 : (B?.[o] ?? 0)
+            let acc = sum.start(o)
             eachTap(node.attrs, [H, IW], [KH, KW], oh, ow, (ih, iw, kh, kw) => {
               const xi = X[((n * H + ih) * IW + iw) * C + c]
               const wi = W[(kh * KW + kw) * O + o]
-              acc = float ? Math.fround(acc + Math.fround(xi * wi)) : (acc + (xi - zx) * wi) | 0
+              acc = sum.step(acc, xi, wi)
             })
-            if (float && B) acc = Math.fround(acc + B[o])
-            Y[i] = finish(acc, o)
+            Y[i] = sum.finish(acc, o)
           }
     return [Y]
   },

@@ -1,5 +1,5 @@
 import { quantOf, type TensorType } from '../../ir/graph.ts'
-import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { f32, i8, i16, type OpCase, opCase } from '../case.ts'
 import { type FullyConnected, fullyConnected } from './op.ts'
 
 interface Shape {
@@ -50,6 +50,24 @@ const SHAPED: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => 
     opCase(`fully_connected int8: ${name}`, (b) => {
       const x = b.input('x', i8(s.input, 0.05, -3))
       const w = b.weights('w', s.weight, 0.01, s.perChannel ? 0 : undefined)
+      const bias = s.bias === false ? undefined : b.bias('b', N)
+      return b.one(fullyConnected, [x, w, bias], attrs, {
+        quant: quantOf(0.09, 5),
+        ...types((shape) => i8(shape, 0.09, 5)),
+      })
+    }),
+    opCase(`fully_connected int16: ${name}`, (b) => {
+      const x = b.input('x', i16(s.input, 0.001))
+      const w = b.weights('w', s.weight, 0.01, s.perChannel ? 0 : undefined)
+      const bias = s.bias === false ? undefined : b.longBias('b', N)
+      return b.one(fullyConnected, [x, w, bias], attrs, {
+        quant: quantOf(0.002, 0),
+        ...types((shape) => i16(shape, 0.002)),
+      })
+    }),
+    opCase(`fully_connected int8, weights with a zero point: ${name}`, (b) => {
+      const x = b.input('x', i8(s.input, 0.05, -3))
+      const w = b.asymmetricWeights('w', s.weight, 0.01, 17)
       const bias = s.bias === false ? undefined : b.bias('b', N)
       return b.one(fullyConnected, [x, w, bias], attrs, {
         quant: quantOf(0.09, 5),

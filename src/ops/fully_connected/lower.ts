@@ -17,13 +17,13 @@ export function lower(node: Node<FullyConnected>): Call {
   const y = node.outputs[0]
   const [N, K] = w.type.shape
   const M = count(x.type.shape) / K
-  const elem = x.type.dtype as Elem
+  const [elem, stored] = [x.type.dtype as Elem, w.type.dtype as Elem]
 
   const acc = accumulator(node, N, scaleProduct(node), function* (n) {
     for (let k = 0; k < K; k++) yield n * K + k
   })
   const X = L.buffer('x', elem, [M, K])
-  const Wt = L.buffer('w', elem, [N, K])
+  const Wt = L.buffer('w', stored, [N, K])
   const Y = L.buffer('y', elem, [M, N], 'write')
 
   const body = L.loops(['row', 'n'], [M, N], (row, n) => {

@@ -6,9 +6,10 @@ import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
 import { sameShape, type TensorType, type Value } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
-import { count, elemOfData, newData } from '../../loops/ir.ts'
-import { type Accumulating, absorbEpilogue, checkAccumulation, evalOutput, numbers } from '../accumulate.ts'
+import { count, newData } from '../../loops/ir.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers } from '../accumulate.ts'
 import { costOf, expectInputs, outputElem } from '../check.ts'
+import { hybridFullyConnected } from '../hybrid/op.ts'
 import { clampOfTflite, clampToTflite } from '../quant.ts'
 import { lower, scaleProduct } from './lower.ts'
 
@@ -33,6 +34,7 @@ export const fullyConnected: Op<FullyConnected> = {
             fused_activation_function: { slot: 0, type: 'i8', default: 0 },
             weights_format: { slot: 1, type: 'i8', default: 0 },
             keep_num_dims: { slot: 2, type: 'bool', default: false },
+            asymmetric_quantize_inputs: { slot: 3, type: 'bool', default: false },
           },
         },
         read(build, { inputs, options: o, result }) {
@@ -47,6 +49,9 @@ export const fullyConnected: Op<FullyConnected> = {
             clamp: clampOfTflite(o.fused_activation_function, where),
             keepDims: o.keep_num_dims === true,
           }
+          const [x, w, b] = inputs
+          if (x?.type.dtype === 'f32' && w?.type.dtype === 'i8' && w.storage === 'const')
+            return hybridFullyConnected(build, [x, w, b], attrs.clamp, o.asymmetric_quantize_inputs === true, result)
           return build.add(fullyConnected, inputs.slice(0, 3), attrs, result)
         },
         write({ inputs, outputs, attrs }) {
@@ -92,21 +97,16 @@ export const fullyConnected: Op<FullyConnected> = {
   },
 
   eval(node, [x, w, b]) {
-    const [X, W, B] = [numbers(x), numbers(w), b && numbers(b)]
+    const [X, W] = [numbers(x), numbers(w)]
     const [N, K] = node.inputs[1]!.type.shape
-    const zx = node.inputs[0]!.type.quant?.zero[0] ?? 0
-    const float = elemOfData(X) === 'f32'
-    const finish = evalOutput(node, N, scaleProduct(node))
+    const sum = evalSum(node, N, scaleProduct(node), b)
     const Y = numbers(newData(outputElem(node), (X.length / K) * N))
     for (let i = 0; i < Y.length; i++) {
       const n = i % N
       const row = Math.floor(i / N) * K
-      let acc = float ? 0 : (B?.[n] ?? 0)
-      for (let k = 0; k < K; k++)
-        if (float) acc = Math.fround(acc + Math.fround(X[row + k] * W[n * K + k]))
-        else acc = (acc + (X[row + k] - zx) * W[n * K + k]) | 0
-      if (float && B) acc = Math.fround(acc + B[n])
-      Y[i] = finish(acc, n)
+      let acc = sum.start(n)
+      for (let k = 0; k < K; k++) acc = sum.step(acc, X[row + k], W[n * K + k])
+      Y[i] = sum.finish(acc, n)
     }
     return [Y]
   },

@@ -1,5 +1,5 @@
 import { f32, i8, type OpCase, opCase } from '../case.ts'
-import { averagePool2d, maxPool2d, type Pool } from './op.ts'
+import { averagePool2d, lpPool2d, maxPool2d, type Pool } from './op.ts'
 
 interface Shape {
   input: number[]
@@ -19,10 +19,43 @@ const SHAPES: Record<string, Shape> = {
   'window larger than the image': { input: [1, 2, 3, 4], attrs: { kernel: [4, 5], pad: [3, 2, 2, 4] } },
 }
 
-export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => {
+const MORE: Record<string, Shape> = {
+  'dilated, padded': { input: [1, 6, 7, 3], attrs: { kernel: [2, 3], dilation: [2, 2], pad: [1, 1, 0, 2] } },
+  'padding counted': {
+    input: [1, 4, 5, 2],
+    attrs: { kernel: [3, 3], stride: [2, 2], pad: [1, 1, 2, 1], counted: [1, 1, 1, 1] },
+  },
+}
+
+const more: readonly OpCase[] = Object.entries(MORE).flatMap(([name, s]) => {
   const attrs: Pool = { stride: [1, 1], pad: [0, 0, 0, 0], clamp: {}, ...s.attrs }
-  return [averagePool2d, maxPool2d].flatMap((op) => [
+  const x = f32(s.input)
+  return [
+    opCase(`average_pool2d f32: ${name}`, (b) => b.one(averagePool2d, [b.input('x', x)], attrs)),
+    opCase(`average_pool2d int8: ${name}`, (b) => b.one(averagePool2d, [b.input('x', i8(s.input, 0.1, 3))], attrs)),
+    opCase(`max_pool2d f32: ${name}`, (b) => b.one(maxPool2d, [b.input('x', x)], attrs)),
+    opCase(`max_pool2d u8: ${name}`, (b) => b.one(maxPool2d, [b.input('x', { dtype: 'u8', shape: s.input })], attrs)),
+    opCase(`max_pool2d i8: ${name}`, (b) => b.one(maxPool2d, [b.input('x', { dtype: 'i8', shape: s.input })], attrs)),
+    ...[1, 2].flatMap((p) =>
+      [true, false].map((mean) =>
+        opCase(`lp_pool2d f32: p ${p}, ${mean ? 'mean' : 'sum'}, ${name}`, (b) =>
+          b.one(lpPool2d, [b.input('x', x)], { ...attrs, p, mean }),
+        ),
+      ),
+    ),
+  ]
+})
+
+const plain: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => {
+  const attrs: Pool = { stride: [1, 1], pad: [0, 0, 0, 0], clamp: {}, ...s.attrs }
+  const norm = opCase(`lp_pool2d f32: ${name}`, (b) =>
+    b.one(lpPool2d, [b.input('x', f32(s.input))], { ...attrs, p: 2, mean: true }),
+  )
+  const others = [averagePool2d, maxPool2d].flatMap((op) => [
     opCase(`${op.name} int8: ${name}`, (b) => b.one(op, [b.input('x', i8(s.input, 0.05, -3))], attrs)),
     opCase(`${op.name} f32: ${name}`, (b) => b.one(op, [b.input('x', f32(s.input))], attrs)),
   ])
+  return [...others, norm]
 })
+
+export const cases: readonly OpCase[] = [...plain, ...more]

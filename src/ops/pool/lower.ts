@@ -1,13 +1,13 @@
-// The loops of average and maximum pooling: for each output, one pass over the window in the order kh, kw. Without
+// The loops of pooling: for each output, one pass over the window in the order kh, kw. Without
 // padding every window is whole and its size a constant; otherwise it follows from the bounds.
 
 import type { Node } from '../../ir/graph.ts'
 import type { Arg, Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import type { Buf, Elem, Expr, Stmt } from '../../loops/ir.ts'
-import { clampRange, rangeOf } from '../quant.ts'
+import { rangeOf } from '../quant.ts'
 import { overWindow } from '../window.ts'
-import { FLOAT_LOWEST, type Pool, windowOf } from './op.ts'
+import { FLOAT_LOWEST, limitsOf, type Pool, tapsAlong, windowOf } from './op.ts'
 
 interface Limits {
   readonly bufs: readonly Buf[]
@@ -19,7 +19,7 @@ interface Limits {
 /** The activation range as a small buffer; nothing where it is the whole range. */
 function limits(node: Node<Pool>): Limits {
   const { type } = node.outputs[0]
-  const { lo, hi } = clampRange(type, node.attrs.clamp)
+  const { lo, hi } = limitsOf(node)
   const float = type.dtype === 'f32'
   const whole = float ? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] : Object.values(rangeOf(type.dtype))
   if (lo === whole[0] && hi === whole[1]) return { bufs: [], args: [], head: [], apply: (x) => x }
@@ -67,7 +67,15 @@ function lowerPool(node: Node<Pool>, counted: boolean, arithmetic: Arithmetic): 
         L.store(Y, [n, oh, ow, c], limit.apply(arithmetic.finish(acc, taps))),
       ]
     })
+  const listed = padded && (node.attrs.counted !== undefined || windowOf(node.attrs).dilation.some((d) => d !== 1))
+  const rowTaps = L.buffer('rowTaps', 'i32', [OH])
+  const columnTaps = L.buffer('columnTaps', 'i32', [OW])
   const body = L.loops(['n', 'oh'], [N, OH], (n, oh) => {
+    if (listed)
+      return L.parallel('ow', OW, (ow) => {
+        const [declareTaps, taps] = L.declare('taps', L.mul(L.load(rowTaps, oh), L.load(columnTaps, ow)))
+        return [declareTaps, channels(n, oh, ow, taps)]
+      })
     if (!padded) return L.parallel('ow', OW, (ow) => channels(n, oh, ow, L.int(kernel[0] * kernel[1])))
     const [declareRows, rows] = L.declare('rows', within(oh, 0, H))
     return [
@@ -80,9 +88,40 @@ function lowerPool(node: Node<Pool>, counted: boolean, arithmetic: Arithmetic): 
   })
 
   return {
-    kernel: L.kernel(node.op.name, [X, ...limit.bufs, Y], ...limit.head, body),
-    args: [{ value: x }, ...limit.args, { value: y }],
+    kernel: L.kernel(
+      node.op.name,
+      [X, ...(listed ? [rowTaps, columnTaps] : []), ...limit.bufs, Y],
+      ...limit.head,
+      body,
+    ),
+    args: [
+      { value: x },
+      ...(listed
+        ? [
+            { data: Int32Array.from(tapsAlong(0, H, OH, node.attrs)) },
+            { data: Int32Array.from(tapsAlong(1, W, OW, node.attrs)) },
+          ]
+        : []),
+      ...limit.args,
+      { value: y },
+    ],
   }
+}
+
+function divided(acc: Expr, taps: Expr): Expr {
+  return L.op('div', acc, taps.k === 'const' ? L.float(taps.value) : L.op('toF32', taps))
+}
+
+export function lowerNorm(node: Node<Pool>): Call {
+  const { p, mean } = node.attrs
+  return lowerPool(node, mean === true, {
+    start: L.float(0),
+    step: (acc, x) => L.add(acc, p === 1 ? L.op('abs', x) : L.mul(x, x)),
+    finish(acc, taps) {
+      const whole = mean ? divided(acc, taps) : acc
+      return p === 1 ? whole : L.op('sqrt', whole)
+    },
+  })
 }
 
 export function lowerAverage(node: Node<Pool>): Call {
@@ -90,7 +129,7 @@ export function lowerAverage(node: Node<Pool>): Call {
     return lowerPool(node, true, {
       start: L.float(0),
       step: (acc, x) => L.add(acc, x),
-      finish: (acc, taps) => L.op('div', acc, taps.k === 'const' ? L.float(taps.value) : L.op('toF32', taps)),
+      finish: divided,
     })
   const safe = node.attrs.kernel[0] * node.attrs.kernel[1] * 256 < 2 ** 31
   const plus = (a: Expr, b: Expr) => L.op(safe ? 'add' : 'wadd', a, b)

@@ -1,10 +1,11 @@
-// Average and maximum over windows of NHWC images: x[N, H, W, C] -> y[N, OH, OW, C], f32 and int8. Only what lies inside
-// the image counts. int8 works on stored values and rounds averages half away from zero (TensorFlow Lite Micro's
-// reference kernels, which ask for one quantisation on both sides).
+// Average, maximum and Lp norm over windows of NHWC images: x[N, H, W, C] -> y[N, OH, OW, C]. Only what lies inside the
+// image counts, in averages also the padding of `counted`. int8 works on stored values and rounds averages half away from
+// zero (TensorFlow Lite Micro's reference kernels, which ask for one quantisation on both sides).
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { Node, TensorType } from '../../ir/graph.ts'
+import type { DType, Node, TensorType } from '../../ir/graph.ts'
+import { tableLength } from '../../ir/limits.ts'
 import type { Attrs, Op, TfliteSpelling } from '../../ir/op.ts'
 import { newData } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
@@ -19,21 +20,42 @@ import {
   perTensor,
   rangeOf,
 } from '../quant.ts'
-import { eachTap, padOfTflite, padToTflite, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
-import { lowerAverage, lowerMax } from './lower.ts'
+import { eachTap, expectWindow, padOfTflite, padToTflite, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import { lowerAverage, lowerMax, lowerNorm } from './lower.ts'
+import { onnxPool } from './onnx.ts'
 
-/** [height, width] of the window and of its steps; [top, left, bottom, right] padding, less than the window. */
+/**
+ * [height, width] of the window, of its steps and of the steps inside it; [top, left, bottom, right] padding, and how much
+ * of it counts as zeros in an average.
+ */
 export type Pool = Attrs & {
   readonly kernel: readonly number[]
   readonly stride: readonly number[]
   readonly pad: readonly number[]
   readonly clamp: Clamp
+  readonly dilation?: readonly number[]
+  readonly counted?: readonly number[]
+  /** Of an Lp norm: 1 or 2, and whether the sum is divided by the number of elements. */
+  readonly p?: number
+  readonly mean?: boolean
 }
 
 export const FLOAT_LOWEST = -3.4028234663852886e38
 
-export function windowOf({ stride, pad }: Pool): Window {
-  return { stride, pad, dilation: [1, 1] }
+export function windowOf({ stride, pad, dilation }: Pool): Window {
+  return { stride, pad, dilation: dilation ?? [1, 1] }
+}
+
+/** For each output row (d = 0) or column (d = 1), how many of the window's lie in the image and its counted padding. */
+export function tapsAlong(d: 0 | 1, extent: number, outputs: number, a: Pool): number[] {
+  const { stride, pad, dilation } = windowOf(a)
+  const [low, high] = a.counted ? [a.counted[d], a.counted[d + 2]] : [0, 0]
+  return Array.from({ length: outputs }, (_, o) => {
+    const start = o * stride[d] - pad[d]
+    const first = Math.max(0, Math.ceil((-low - start) / dilation[d]))
+    const last = Math.min(a.kernel[d] - 1, Math.floor((extent + high - 1 - start) / dilation[d]))
+    return Math.max(0, last - first + 1)
+  })
 }
 
 function infer(inputs: readonly (TensorType | undefined)[], a: Pool): TensorType[] {
@@ -42,17 +64,18 @@ function infer(inputs: readonly (TensorType | undefined)[], a: Pool): TensorType
   return [{ dtype: x.dtype, shape: [x.shape[0], oh, ow, x.shape[3]], ...(x.quant && { quant: x.quant }) }]
 }
 
-function check(node: Node<Pool>): void {
+function check(node: Node<Pool>, dtypes: readonly DType[]): void {
   const where = layer(node)
   expectInputs(node, 1)
   const x = node.inputs[0]!.type
-  const { kernel, stride, pad } = node.attrs
+  const { kernel, pad } = node.attrs
   if (x.shape.length !== 4) throw new ModelError(where, `input is [${x.shape}], expected 4 dimensions`)
-  expectDtype(x, ['f32', 'i8'], 'input', where)
-  if ([...kernel, ...stride].some((s) => !Number.isInteger(s) || s < 1))
-    throw new ModelError(where, `window [${kernel}] and stride [${stride}] must be at least 1`)
-  if (pad.some((p, i) => !Number.isInteger(p) || p < 0 || p >= kernel[i % 2]))
-    throw new ModelError(where, `padding [${pad}] must be less than the window [${kernel}], so that none is empty`)
+  expectDtype(x, dtypes, 'input', where)
+  const outputs = node.outputs[0].type.shape.slice(1, 3)
+  expectWindow(windowOf(node.attrs), kernel, outputs, where)
+  for (const n of outputs) tableLength(n, 'the number of windows along an axis', where)
+  if (pad.some((p) => !Number.isInteger(p) || p < 0))
+    throw new ModelError(where, `padding [${pad}] must not be negative`)
   expectOutputs(
     node,
     infer(
@@ -60,7 +83,13 @@ function check(node: Node<Pool>): void {
       node.attrs,
     ),
   )
-  if (x.dtype === 'f32') return
+  const taken = { ...node.attrs, counted: undefined }
+  if (([0, 1] as const).some((d) => tapsAlong(d, x.shape[d + 1], node.outputs[0].type.shape[d + 1], taken).includes(0)))
+    throw new ModelError(where, `padding [${pad}] leaves windows [${kernel}] without an element of [${x.shape}]`)
+  if (!x.quant) {
+    if (x.dtype === 'i8' && dtypes.length < 3) perTensor(x, 'input', where)
+    return
+  }
   const [from, to] = [perTensor(x, 'input', where), perTensor(node.outputs[0].type, 'output', where)]
   if (Math.abs(Math.fround(from.scale - to.scale)) > 1e-6 || from.zero !== to.zero)
     throw new ModelError(
@@ -90,9 +119,11 @@ function spelling(name: string, code: number, op: () => Op<Pool>): TfliteSpellin
       const stride = [o.stride_h as number, o.stride_w as number]
       const pad = padOfTflite(o.padding, x.type.shape.slice(1, 3), kernel, stride, [1, 1])
       const clamp = clampOfTflite(o.fused_activation_function, where)
-      return build.add(op(), [x], { kernel, stride, pad, clamp }, result)
+      const norm = code === 12 ? { p: 2, mean: true } : {}
+      return build.add(op(), [x], { kernel, stride, pad, clamp, ...norm }, result)
     },
     write({ inputs, attrs: a }) {
+      if (windowOf(a).dilation.some((d) => d !== 1) || a.counted || a.p === 1 || a.mean === false) return undefined
       const padding = padToTflite(windowOf(a), inputs[0]!.type.shape.slice(1, 3), a.kernel)
       const activation = clampToTflite(a.clamp)
       if (padding === undefined || activation === undefined) return undefined
@@ -111,25 +142,36 @@ function spelling(name: string, code: number, op: () => Op<Pool>): TfliteSpellin
   }
 }
 
+/** The activation range; unquantised integers have none. */
+export function limitsOf(node: Node<Pool>): { lo: number; hi: number } {
+  const { type } = node.outputs[0]
+  if (type.quant || type.dtype === 'f32') return clampRange(type, node.attrs.clamp)
+  const { min, max } = rangeOf(type.dtype)
+  return { lo: min, hi: max }
+}
+
 /** Everything but the arithmetic of a window: `of` turns its elements, in the order of rows and columns, into the output. */
 function pool(
   name: string,
-  spelled: TfliteSpelling<Pool>,
+  dtypes: readonly DType[],
+  spelled: Op<Pool>['spelled'],
   lower: Op<Pool>['lower'],
-  of: (elements: readonly number[], float: boolean) => number,
+  of: (elements: readonly number[], float: boolean, taps: number, attrs: Pool, dtype: DType) => number,
 ): Op<Pool> {
   return {
     name,
-    spelled: { tflite: [spelled] },
+    spelled,
     infer,
-    check,
+    check: (node) => check(node, dtypes),
     eval(node, [x]) {
       const X = numbers(x)
       const [, H, W, C] = node.inputs[0]!.type.shape
       const [N, OH, OW] = node.outputs[0].type.shape
-      const { lo, hi } = clampRange(node.outputs[0].type, node.attrs.clamp)
+      const { lo, hi } = limitsOf(node)
       const float = node.inputs[0]!.type.dtype === 'f32'
       const Y = numbers(newData(outputElem(node), N * OH * OW * C))
+      const [rows, columns] = [tapsAlong(0, H, OH, node.attrs), tapsAlong(1, W, OW, node.attrs)]
+      const { dtype } = node.outputs[0].type
       for (let n = 0, i = 0; n < N; n++)
         for (let oh = 0; oh < OH; oh++)
           for (let ow = 0; ow < OW; ow++)
@@ -138,7 +180,7 @@ function pool(
               eachTap(windowOf(node.attrs), [H, W], node.attrs.kernel, oh, ow, (ih, iw) => {
                 elements.push(X[((n * H + ih) * W + iw) * C + c])
               })
-              const v = of(elements, float)
+              const v = of(elements, float, rows[oh] * columns[ow], node.attrs, dtype)
               const low = v < lo ? lo : v
               Y[i] = hi < low ? hi : low
             }
@@ -155,10 +197,13 @@ function pool(
 
 export const averagePool2d: Op<Pool> = pool(
   'average_pool2d',
-  spelling('AVERAGE_POOL_2D', 1, () => averagePool2d),
+  ['f32', 'i8'],
+  {
+    tflite: [spelling('AVERAGE_POOL_2D', 1, () => averagePool2d)],
+    onnx: [onnxPool('AveragePool', () => averagePool2d)],
+  },
   lowerAverage,
-  (elements, float) => {
-    const n = elements.length
+  (elements, float, n) => {
     if (float) return Math.fround(elements.reduce((s, e) => Math.fround(s + e), 0) / n)
     const sum = elements.reduce((s, e) => (s + e) | 0, 0)
     return Math.trunc((sum > 0 ? sum + Math.floor(n / 2) : sum - Math.floor(n / 2)) / n)
@@ -167,7 +212,22 @@ export const averagePool2d: Op<Pool> = pool(
 
 export const maxPool2d: Op<Pool> = pool(
   'max_pool2d',
-  spelling('MAX_POOL_2D', 17, () => maxPool2d),
+  ['f32', 'i8', 'u8'],
+  { tflite: [spelling('MAX_POOL_2D', 17, () => maxPool2d)], onnx: [onnxPool('MaxPool', () => maxPool2d)] },
   lowerMax,
-  (elements, float) => elements.reduce((best, e) => (best < e ? e : best), float ? FLOAT_LOWEST : rangeOf('i8').min),
+  (elements, float, _, __, dtype) =>
+    elements.reduce((best, e) => (best < e ? e : best), float ? FLOAT_LOWEST : rangeOf(dtype).min),
+)
+
+export const lpPool2d: Op<Pool> = pool(
+  'lp_pool2d',
+  ['f32'],
+  { tflite: [spelling('L2_POOL_2D', 12, () => lpPool2d)], onnx: [onnxPool('LpPool', () => lpPool2d)] },
+  lowerNorm,
+  (elements, _, n, { p, mean }) => {
+    const f = Math.fround
+    const sum = elements.reduce((s, e) => f(s + (p === 1 ? Math.abs(e) : f(e * e))), 0)
+    const whole = mean ? f(sum / n) : sum
+    return p === 1 ? whole : f(Math.sqrt(whole))
+  },
 )

@@ -1,6 +1,7 @@
 import { type DType, quantOf, type TensorType } from '../../ir/graph.ts'
 import { f32, i8, type OpCase, opCase } from '../case.ts'
 import { dequantize, quantize } from './op.ts'
+import { retype } from './retype.ts'
 
 const stored = (dtype: DType, shape: number[], scale: number, zero: number): TensorType => ({
   dtype,
@@ -27,7 +28,23 @@ export const cases: readonly OpCase[] = [
     const edge = [0, 0.5, 1.5, 2.5, 126.5, 127.5, 0.49999997, 1e9, 3e38, 1e-40, inf, nan, 8388609]
     const x = Float32Array.from(edge.flatMap((v) => [v, -v]))
     const v = b.const('x', f32([x.length]), x)
-    return [1, 3e-39, 3e38].map((s) => b.one(quantize, [v], { dtype: 'i8' }, { quant: quantOf(s, -1) }))
+    return [1, 3e-39, 3e38].flatMap((s) =>
+      [{}, { ties: 'even' as const }].map((ties) =>
+        b.one(quantize, [v], { dtype: 'i8', ...ties }, { quant: quantOf(s, -1) }),
+      ),
+    )
+  }),
+  ...TYPES.map(([dtype, scale, zero]) =>
+    opCase(`quantize f32 to ${dtype} with ties to even, scale ${scale}, zero point ${zero}`, (b) =>
+      b.one(quantize, [b.input('x', f32([1, 3, 5, 7]))], { dtype, ties: 'even' }, { quant: quantOf(scale, zero) }),
+    ),
+  ),
+  ...(['i32', 'i16', 'i8', 'u8'] as const).map((dtype) =>
+    opCase(`retype ${dtype}`, (b) => b.one(retype, [b.input('x', { dtype, shape: [3, 7] })], {})),
+  ),
+  opCase('retype takes a scale away and gives another', (b) => {
+    const plain = b.one(retype, [b.input('x', i8([3, 7], 0.1, 4))], {})
+    return b.one(retype, [plain], {}, { quant: quantOf(0.3, -2) })
   }),
   ...TYPES.map(([dtype, scale, zero]) =>
     opCase(`dequantize ${dtype}, scale ${scale}, zero point ${zero}`, (b) =>

@@ -21,6 +21,13 @@ function roundAway(x: Expr): Expr {
   return L.op('toI32', L.add(x, L.select(L.lt(x, L.float(0)), L.float(-HALF), L.float(HALF))))
 }
 
+/** Adding and taking away 1.5 * 2^23 leaves no bits behind the point: rounds to nearest even for |x| <= 2^22. */
+function roundEven(x: Expr): Expr {
+  const magic = L.float(12582912)
+  const near = L.clamp(x, L.float(-(2 ** 21)), L.float(2 ** 21))
+  return L.op('toI32', L.op('sub', L.add(near, magic), magic))
+}
+
 export function lowerQuantize(node: Node<Quantize>): Call {
   const y = node.outputs[0].type
   const { min, max } = rangeOf(y.dtype)
@@ -31,7 +38,8 @@ export function lowerQuantize(node: Node<Quantize>): Call {
     const extra = { bufs: [...s.bufs, ...q.bufs], args: [...s.args, ...q.args], head: [...s.head, ...q.head] }
     return elementwise('quantize', node, extra, (x) => {
       const [declare, v] = L.declare('v', L.op('div', x, s.of.s))
-      return [[declare], L.add(L.clamp(roundAway(v), q.of.lo, q.of.hi), q.of.zy)]
+      const rounded = node.attrs.ties === 'even' ? roundEven(v) : roundAway(v)
+      return [[declare], L.add(L.clamp(rounded, q.of.lo, q.of.hi), q.of.zy)]
     })
   }
   const { multiplier, shift } = requantizeMultiplier(node)

@@ -6,6 +6,7 @@ import { layer } from '../../ir/build.ts'
 import { bytesOf, type DType, sameQuant, type TensorType } from '../../ir/graph.ts'
 import type { Attrs, Op } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
+import { roundEven } from '../../loops/float.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
@@ -13,8 +14,8 @@ import { shaped } from '../elementwise.ts'
 import { expectDtype, perTensor, rangeOf, roundAway } from '../quant.ts'
 import { lowerDequantize, lowerQuantize, requantizeMultiplier } from './lower.ts'
 
-/** The dtype to quantise to. */
-export type Quantize = Attrs & { readonly dtype: DType }
+/** The dtype to quantise to. `ties`: where halves of float32 go, away from zero (TFLite) or to the even one (ONNX). */
+export type Quantize = Attrs & { readonly dtype: DType; readonly ties?: 'even' }
 export type Dequantize = Record<string, never>
 
 const STORED: readonly DType[] = ['i8', 'u8', 'i16']
@@ -39,7 +40,7 @@ export const quantize: Op<Quantize> = {
         options: { id: 89, fields: {} },
         read: (build, { inputs, result }) =>
           build.add(quantize, inputs, { dtype: result.types[0]?.dtype ?? 'i8' }, result),
-        write: ({ inputs }) => ({ inputs, options: {} }),
+        write: ({ inputs, attrs }) => (attrs.ties ? undefined : { inputs, options: {} }),
       },
     ],
   },
@@ -66,8 +67,9 @@ export const quantize: Op<Quantize> = {
     const { min, max } = rangeOf(y.dtype)
     const Y = numbers(newData(outputElem(node), count(y.shape)))
     if (node.inputs[0]!.type.dtype === 'f32') {
+      const round = node.attrs.ties === 'even' ? roundEven : roundAway
       for (let i = 0; i < Y.length; i++) {
-        const q = roundAway(Math.fround(X[i] / scale)) + zero
+        const q = round(Math.fround(X[i] / scale)) + zero
         Y[i] = Number.isNaN(q) ? zero : Math.min(max, Math.max(min, q))
       }
       return [Y]
@@ -81,6 +83,7 @@ export const quantize: Op<Quantize> = {
 
   lower: lowerQuantize,
   cost: (node) => costOf(node, 0),
+  permute: ({ attrs }, perm) => ({ attrs, perm }),
   inPlace: (node) => (bytesOf(node.inputs[0]!.type) === bytesOf(node.outputs[0].type) ? [0] : []),
 
   effect(node) {
@@ -131,4 +134,5 @@ export const dequantize: Op<Dequantize> = {
   lower: lowerDequantize,
   cost: (node) => costOf(node, 0),
   effect: () => ({ does: 'dequantize' }),
+  permute: ({ attrs }, perm) => ({ attrs, perm }),
 }

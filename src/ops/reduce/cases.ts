@@ -1,6 +1,18 @@
-import { quantOf } from '../../ir/graph.ts'
+import { type DType, quantOf } from '../../ir/graph.ts'
 import { f32, i8, type OpCase, opCase } from '../case.ts'
-import { mean, type Reduce, sum } from './op.ts'
+import {
+  mean,
+  type Reduce,
+  reduceL1,
+  reduceL2,
+  reduceLogSum,
+  reduceLogSumExp,
+  reduceMax,
+  reduceMin,
+  reduceProd,
+  reduceSumSquare,
+  sum,
+} from './op.ts'
 
 interface Shape {
   input: number[]
@@ -26,7 +38,7 @@ const SHAPES: Record<string, Shape> = {
   'multiplier near 2^-31': { input: [5, 4], attrs: { axes: [0], keepDims: false }, output: [9e7, 2] },
 }
 
-export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, { input, attrs, output }]) =>
+const REQUANTISED: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, { input, attrs, output }]) =>
   [mean, sum].flatMap((op) => [
     opCase(`${op.name} int8: ${name}`, (b) =>
       b.one(op, [b.input('x', i8(input, 0.05, -3))], attrs, output && { quant: quantOf(...output) }),
@@ -34,3 +46,50 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, {
     opCase(`${op.name} f32: ${name}`, (b) => b.one(op, [b.input('x', f32(input))], attrs)),
   ]),
 )
+
+const PLAIN = [mean, sum, reduceProd, reduceL1, reduceL2, reduceSumSquare, reduceMax, reduceMin]
+const ARITHMETIC: readonly DType[] = ['f32', 'f64', 'f16', 'i32', 'i64']
+const SMALL: readonly DType[] = ['i16', 'i8', 'u8', 'bool']
+
+const plain = (op: (typeof PLAIN)[number], dtype: DType): readonly OpCase[] =>
+  (
+    [
+      [[3, 5, 4], { axes: [1], keepDims: true }],
+      [[2, 3, 7], { axes: [0, 2], keepDims: false }],
+    ] as const
+  ).map(([shape, attrs]) =>
+    opCase(`${op.name} ${dtype}: axes ${attrs.axes} of [${shape}]`, (b) =>
+      b.one(op, [b.input('x', { dtype, shape })], attrs),
+    ),
+  )
+
+export const cases: readonly OpCase[] = [
+  ...REQUANTISED,
+  ...PLAIN.flatMap((op) =>
+    ARITHMETIC.filter((d) => op !== reduceL2 || d.startsWith('f')).flatMap((dtype) => plain(op, dtype)),
+  ),
+  ...[reduceLogSum, reduceLogSumExp].flatMap((op) =>
+    (['f32', 'f16', 'f64'] as const).flatMap((dtype) => plain(op, dtype)),
+  ),
+  ...[reduceMax, reduceMin].flatMap((op) => [
+    ...SMALL.flatMap((dtype) => plain(op, dtype)),
+    opCase(`${op.name} int8`, (b) =>
+      b.one(op, [b.input('x', i8([4, 5, 3], 0.05, -3))], { axes: [1], keepDims: false }),
+    ),
+  ]),
+  ...[mean, sum].map((op) =>
+    opCase(`${op.name} int16`, (b) =>
+      b.one(
+        op,
+        [b.input('x', { dtype: 'i16', shape: [4, 6, 3], quant: quantOf(0.001, 0) })],
+        { axes: [1], keepDims: false },
+        { quant: quantOf(0.0015, 0) },
+      ),
+    ),
+  ),
+  ...[sum, reduceProd, reduceL2, reduceLogSum, reduceLogSumExp, reduceMax, reduceMin].map((op) =>
+    opCase(`${op.name} f32: no elements`, (b) =>
+      b.one(op, [b.const('x', f32([2, 0, 3]), new Float32Array(0))], { axes: [1], keepDims: true }),
+    ),
+  ),
+]

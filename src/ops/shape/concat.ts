@@ -101,5 +101,6 @@ export const concat: Op<Concat> = {
   },
 
   lower,
+  permute: ({ attrs: { axis } }, perm) => ({ attrs: { axis: perm[axis] }, perm }),
   cost: (node) => costOf(node, 0),
 }

@@ -173,5 +173,9 @@ export const pad: Op<Pad> = {
 
   lower,
   cost: (node) => costOf(node, 0),
+  permute({ attrs: { low, high, value } }, perm) {
+    const back = perm.map((_, d) => perm.indexOf(d))
+    return { attrs: { low: back.map((d) => low[d]), high: back.map((d) => high[d]), value }, perm }
+  },
   effect: ({ attrs: { low, high, value } }) => ({ does: 'pad', low, high, value }),
 }

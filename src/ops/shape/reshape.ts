@@ -3,7 +3,7 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import { sameType } from '../../ir/graph.ts'
+import { type Node, sameShape, sameType } from '../../ir/graph.ts'
 import type { Attrs, Op, TfliteSpelling } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count } from '../../loops/ir.ts'
@@ -16,6 +16,24 @@ export type Reshape = Attrs & { readonly shape: readonly number[] }
 /** Every spelling's output type is in the file; the operand or option that repeats it goes. */
 const read: TfliteSpelling<Reshape>['read'] = (build, { inputs, result }) =>
   build.add(reshape, [inputs[0]], { shape: result.types[0]?.shape ?? [] }, result)
+
+/** A reshape that only drops or adds axes of one element can do so on axes in any order; those it adds come first. */
+function withoutUnits(node: Node<Reshape>, perm: readonly number[]) {
+  const [x, y] = [node.inputs[0]!.type.shape, node.outputs[0].type.shape]
+  const full = (shape: readonly number[]) => shape.flatMap((d, i) => (d === 1 ? [] : [i]))
+  const [from, to] = [full(x), full(y)]
+  if (
+    !sameShape(
+      from.map((i) => x[i]),
+      to.map((i) => y[i]),
+    )
+  )
+    return undefined
+  const units = y.flatMap((d, i) => (d === 1 ? [i] : []))
+  const kept = to.map((axis, k) => ({ axis, at: perm[from[k]] })).sort((a, b) => a.at - b.at)
+  const order = [...units, ...kept.map(({ axis }) => axis)]
+  return { attrs: { shape: order.map((axis) => y[axis]) }, perm: y.map((_, axis) => order.indexOf(axis)) }
+}
 
 export const reshape: Op<Reshape> = {
   name: 'reshape',
@@ -78,6 +96,7 @@ export const reshape: Op<Reshape> = {
 
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
+  permute: withoutUnits,
   effect: () => ({ does: 'copy' }),
 
   absorb(node, effect, other, side) {

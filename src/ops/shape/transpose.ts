@@ -99,5 +99,5 @@ export const transpose: Op<Transpose> = {
   lower,
   cost: (node) => costOf(node, 0),
   inPlace: (node) => (movesNothing(node) ? [0] : []),
-  effect: (node) => (movesNothing(node) ? { does: 'copy' } : undefined),
+  effect: (node) => ({ does: movesNothing(node) ? 'copy' : 'transpose', perm: node.attrs.perm }),
 }

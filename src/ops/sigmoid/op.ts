@@ -12,6 +12,7 @@ import { numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
 import { elementwise, shaped } from '../elementwise.ts'
 import { expectDtype, perTensor } from '../quant.ts'
+import { operands } from '../tflite.ts'
 import { type Curve, evalStored, OUTPUT } from './table.ts'
 
 export type Sigmoid = Record<string, never>
@@ -36,7 +37,7 @@ function lower(curve: Curve, node: Node<Sigmoid>): Call {
   ])
 }
 
-function sigmoid(curve: Curve, name: string, code: number): Op<Sigmoid> {
+function sigmoid(curve: Curve, name: string, code: number, onnx: string): Op<Sigmoid> {
   const op: Op<Sigmoid> = {
     name: curve,
     spelled: {
@@ -46,6 +47,13 @@ function sigmoid(curve: Curve, name: string, code: number): Op<Sigmoid> {
           code,
           read: (build, { inputs, result }) => build.add(op, inputs, {}, result),
           write: ({ inputs }) => ({ inputs, options: {} }),
+        },
+      ],
+      onnx: [
+        {
+          name: onnx,
+          read: (build, node) => build.add(op, operands(node, 1, curve), {}, node.result),
+          write: ({ inputs }) => ({ inputs, attrs: {} }),
         },
       ],
     },
@@ -74,9 +82,10 @@ function sigmoid(curve: Curve, name: string, code: number): Op<Sigmoid> {
     lower: (node) => lower(curve, node),
     cost: (node) => costOf(node, 0),
     inPlace: () => [0],
+    permute: ({ attrs }, perm) => ({ attrs, perm }),
   }
   return op
 }
 
-export const logistic = sigmoid('logistic', 'LOGISTIC', 14)
-export const tanh = sigmoid('tanh', 'TANH', 28)
+export const logistic = sigmoid('logistic', 'LOGISTIC', 14, 'Sigmoid')
+export const tanh = sigmoid('tanh', 'TANH', 28, 'Tanh')

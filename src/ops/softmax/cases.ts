@@ -1,3 +1,4 @@
+import { quantOf, type TensorType } from '../../ir/graph.ts'
 import { f32, i8, type OpCase, opCase } from '../case.ts'
 import { softmax } from './op.ts'
 
@@ -28,6 +29,12 @@ export const cases: readonly OpCase[] = [
       b.one(softmax, [b.const(`x${i}`, i8([4, 3], s, 0), Int8Array.from(rows.flat()))], { beta: 1 }),
     )
   }),
+  ...[2, 37].map((n) =>
+    opCase(`softmax int8 to int16: ${n} classes`, (b) => {
+      const y: TensorType = { dtype: 'i16', shape: [3, n], quant: quantOf(2 ** -16, -32768) }
+      return b.one(softmax, [b.input('x', i8([3, n], 0.1, 3))], { beta: 1 }, { types: [y] })
+    }),
+  ),
   opCase('softmax int8: 700 equal elements', (b) =>
     b.one(softmax, [b.const('x', i8([700], 0.1, 0), new Int8Array(700).fill(5))], { beta: 1 }),
   ),

@@ -5,6 +5,7 @@ import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count, type Elem, type Expr, type Stmt } from '../../loops/ir.ts'
 import { expf } from '../../loops/math.ts'
+import { outputElem } from '../check.ts'
 import { GUESS, ONE } from '../fixed_point.ts'
 import { parameters } from '../parameters.ts'
 import type { Softmax } from './op.ts'
@@ -16,7 +17,7 @@ function rows(node: Node<Softmax>) {
   const C = shape.at(-1)!
   const view = [count(shape) / C, C]
   const X = L.buffer('x', dtype as Elem, view)
-  const Y = L.buffer('y', dtype as Elem, view, 'write')
+  const Y = L.buffer('y', outputElem(node), view, 'write')
   const maximum = (n: Expr): [Stmt[], Expr] => {
     const [declare, max] = L.declare('max', L.load(X, n, 0))
     return [[declare, L.loop('m', C, (c) => L.set(max, L.max(max, L.load(X, n, c))))], max]
@@ -63,6 +64,8 @@ function lowerStored(node: Node<Softmax>): Call {
   const { view, X, Y, maximum } = rows(node)
   const [N, C] = view
   const of = expOfDifference(node.inputs[0]!.type.quant!.scale[0], node.attrs.beta)
+  const bits = Y.elem === 'i16' ? 16 : 8
+  const half = 2 ** (bits - 1)
   const table = Int32Array.from({ length: 256 }, (_, d) => of(d))
   const E = L.buffer('e', 'i32', [256])
   const body = L.parallel('n', N, (n) => {
@@ -72,7 +75,7 @@ function lowerStored(node: Node<Softmax>): Call {
     const [declareLead, lead] = L.declare('lead', L.op('clz', sum))
     const [divide, quotient] = reciprocal(L.op('and', L.op('shl', sum, lead), ONE))
     const [declareScale, scale] = L.declare('scale', quotient)
-    const [declareExponent, exponent] = L.declare('exponent', L.op('sub', SUM_BITS + 31 - 8, lead))
+    const [declareExponent, exponent] = L.declare('exponent', L.op('sub', SUM_BITS + 31 - bits, lead))
     const rounded = (v: Expr) => {
       if (C < 512) return L.op('rdivpot', v, exponent)
       // Sums of 512 and more: the exponent may pass 31, where every result is below half a step.
@@ -86,7 +89,7 @@ function lowerStored(node: Node<Softmax>): Call {
       ...divide,
       declareScale,
       declareExponent,
-      L.loop('o', C, (o) => L.store(Y, [n, o], L.min(L.add(rounded(L.op('srdhm', scale, exp(o))), -128), 127))),
+      L.loop('o', C, (o) => L.store(Y, [n, o], L.min(L.add(rounded(L.op('srdhm', scale, exp(o))), -half), half - 1))),
     ]
   })
   return {

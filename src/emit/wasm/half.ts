@@ -1,0 +1,95 @@
+// binary16 elements as instruction sequences: to float32 exactly, and back to the nearest, halves to even. Products with
+// powers of two and sums with one half do the work for subnormal numbers, whose spacing they have.
+
+import type { FuncBody } from './encoder.ts'
+
+const F32_INFINITY = 0x7f800000
+const F32_NAN = 0x7fc00000
+
+/** The i32 on the stack holds 16 bits; the f32 that they mean takes its place. */
+export function fromHalf(f: FuncBody): void {
+  const [half, size] = [f.local('i32'), f.local('i32')]
+  f.tee(half)
+  f.i32(0x7fff)
+  f.op('i32.and')
+  f.set(size)
+  f.i32(F32_NAN)
+  f.get(size)
+  f.i32(13)
+  f.op('i32.shl')
+  f.op('f32.reinterpret_i32')
+  f.f32(2 ** 112)
+  f.op('f32.mul')
+  f.op('i32.reinterpret_f32')
+  f.i32(F32_INFINITY)
+  f.i32(0)
+  f.get(size)
+  f.i32(0x7c00)
+  f.op('i32.eq')
+  f.op('select')
+  f.op('i32.or')
+  f.get(half)
+  f.i32(0x8000)
+  f.op('i32.and')
+  f.i32(16)
+  f.op('i32.shl')
+  f.op('i32.or')
+  f.get(size)
+  f.i32(0x7c00)
+  f.op('i32.gt_s')
+  f.op('select')
+  f.op('f32.reinterpret_i32')
+  f.release(half, size)
+}
+
+/** The f32 on the stack makes way for the bits of the nearest binary16, 0x7e00 for NaN, as i32. */
+export function toHalf(f: FuncBody): void {
+  const [bits, size, whole] = [f.local('i32'), f.local('i32'), f.local('i32')]
+  f.op('i32.reinterpret_f32')
+  f.tee(bits)
+  f.i32(0x7fffffff)
+  f.op('i32.and')
+  f.set(size)
+  // Normal results, infinity where they are too large
+  f.get(size)
+  f.i32(0xfff - (112 << 23))
+  f.op('i32.add')
+  f.get(size)
+  f.i32(13)
+  f.op('i32.shr_u')
+  f.i32(1)
+  f.op('i32.and')
+  f.op('i32.add')
+  f.i32(13)
+  f.op('i32.shr_s')
+  f.set(whole)
+  f.i32(0x7e00)
+  f.get(whole)
+  f.i32(0x7c00)
+  f.get(whole)
+  f.i32(0x7c00)
+  f.op('i32.lt_s')
+  f.op('select')
+  f.get(size)
+  f.op('f32.reinterpret_i32')
+  f.f32(0.5)
+  f.op('f32.add')
+  f.op('i32.reinterpret_f32')
+  f.i32(0x3f000000)
+  f.op('i32.sub')
+  f.get(size)
+  f.i32(0x38800000)
+  f.op('i32.ge_s')
+  f.op('select')
+  f.get(bits)
+  f.i32(16)
+  f.op('i32.shr_u')
+  f.i32(0x8000)
+  f.op('i32.and')
+  f.op('i32.or')
+  f.get(size)
+  f.i32(F32_INFINITY)
+  f.op('i32.gt_s')
+  f.op('select')
+  f.release(bits, size, whole)
+}

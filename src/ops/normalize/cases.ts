@@ -1,0 +1,31 @@
+import { f32, type OpCase, opCase } from '../case.ts'
+import { type Normalize, normalize } from './op.ts'
+
+interface Shape {
+  input: number[]
+  attrs: Partial<Normalize>
+  scale?: boolean
+  shift?: boolean
+}
+
+const SHAPES: Record<string, Shape> = {
+  'layer, last axis': { input: [3, 7], attrs: { axis: 1, depth: 7 }, scale: true, shift: true },
+  'layer, all outputs': { input: [2, 3, 4, 2], attrs: { axis: 2, depth: 8, outputs: 3 }, scale: true, shift: true },
+  'layer, every axis, no scale': { input: [2, 5], attrs: { axis: 0, depth: 10, epsilon: 0.01 } },
+  'layer, means only': { input: [4, 3], attrs: { axis: 1, depth: 3, outputs: 2 }, scale: true },
+  'instances of a picture': { input: [2, 3, 4, 5], attrs: { axis: 1, groups: 3 }, scale: true, shift: true },
+  'two groups': { input: [2, 6, 3], attrs: { axis: 1, groups: 2, depth: 3 }, scale: true, shift: true },
+  'two groups of one scale': { input: [2, 6, 3], attrs: { axis: 1, groups: 2 }, scale: true, shift: true },
+  'root mean square': { input: [2, 3, 5], attrs: { kind: 'rms', axis: 2, depth: 5 }, scale: true },
+  'Euclidean norm': { input: [2, 3, 6], attrs: { kind: 'l2', axis: 2, depth: 6, epsilon: 1e-6 } },
+}
+
+export const cases: readonly OpCase[] = Object.entries(SHAPES).map(([name, s]) =>
+  opCase(`normalize f32: ${name}`, (b) => {
+    const attrs: Normalize = { kind: 'layer', axis: 0, groups: 1, depth: 1, epsilon: 1e-5, outputs: 1, ...s.attrs }
+    const channels = [attrs.groups * attrs.depth]
+    const x = b.input('x', f32(s.input))
+    const scale = s.scale ? b.floats('scale', channels) : undefined
+    return b.add(normalize, [x, scale, s.shift ? b.floats('shift', channels) : undefined], attrs)
+  }),
+)

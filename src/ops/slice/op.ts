@@ -1,0 +1,141 @@
+// A regular part of a tensor: y[i] = x[begin + step * i] along every axis, steps may be negative. TFLite's SLICE,
+// STRIDED_SLICE and REVERSE_V2, ONNX's Slice; splits and unstacking are slices too.
+
+import { ModelError } from '../../errors.ts'
+import { layer } from '../../ir/build.ts'
+import type { Node, TensorType } from '../../ir/graph.ts'
+import type { Attrs, Call, Op } from '../../ir/op.ts'
+import * as L from '../../loops/build.ts'
+import { count, newData } from '../../loops/ir.ts'
+import { costOf, expectInputs, expectOutputs } from '../check.ts'
+import { elementOf, expectMoved } from '../shape/copy.ts'
+import { int32Constant } from '../tflite.ts'
+import { onnxSlice, tfliteReverse, tfliteSlice, tfliteStridedSlice } from './spellings.ts'
+
+/** First element, step and number of elements along each axis. */
+export type Slice = Attrs & {
+  readonly begin: readonly number[]
+  readonly step: readonly number[]
+  readonly size: readonly number[]
+}
+
+interface Axis {
+  readonly extent: number
+  readonly begin: number
+  readonly step: number
+  readonly size: number
+}
+
+/** The axes with those that are taken whole merged into the one before them. */
+function merged(shape: readonly number[], { begin, step, size }: Slice): Axis[] {
+  const axes: Axis[] = []
+  shape.forEach((extent, d) => {
+    const last = axes.at(-1)
+    const whole = size[d] === extent && (step[d] === 1 || extent === 1)
+    if (last && whole && last.step === 1)
+      axes[axes.length - 1] = {
+        extent: last.extent * extent,
+        begin: last.begin * extent,
+        step: 1,
+        size: last.size * extent,
+      }
+    else axes.push({ extent, begin: begin[d], step: size[d] === 1 ? 1 : step[d], size: size[d] })
+  })
+  return axes.length ? axes : [{ extent: 1, begin: 0, step: 1, size: 1 }]
+}
+
+function lower(node: Node<Slice>): Call {
+  const [x, y] = [node.inputs[0]!, node.outputs[0]]
+  const axes = merged(x.type.shape, node.attrs)
+  const X = L.buffer(
+    'x',
+    elementOf(x),
+    axes.map((a) => a.extent),
+  )
+  const sizes = axes.map((a) => a.size)
+  const Y = L.buffer('y', elementOf(y), sizes, 'write')
+  const body = L.loops(
+    axes.map((_, d) => `i${d}`),
+    sizes,
+    (...at) => L.store(Y, at, L.load(X, ...at.map((i, d) => L.add(L.mul(i, axes[d].step), axes[d].begin)))),
+  )
+  return { kernel: L.kernel('slice', [X, Y], body), args: [{ value: x }, { value: y }] }
+}
+
+function infer([x]: readonly (TensorType | undefined)[], { size }: Slice): TensorType[] {
+  return [{ ...x!, shape: size }]
+}
+
+export const slice: Op<Slice> = {
+  name: 'slice',
+
+  spelled: {
+    tflite: [
+      {
+        ...tfliteStridedSlice,
+        write({ inputs, outputs, attrs: { begin, step, size } }) {
+          const name = outputs[0].name
+          const rank = [begin.length]
+          const end = begin.map((b, d) => b + step[d] * size[d])
+          const endMask = end.reduce((mask, e, d) => (e < 0 ? mask | (1 << d) : mask), 0)
+          return {
+            inputs: [
+              inputs[0],
+              int32Constant(`${name}/begin`, begin, rank),
+              int32Constant(
+                `${name}/end`,
+                end.map((e) => Math.max(0, e)),
+                rank,
+              ),
+              int32Constant(`${name}/strides`, step, rank),
+            ],
+            options: { begin_mask: 0, end_mask: endMask, ellipsis_mask: 0, new_axis_mask: 0, shrink_axis_mask: 0 },
+          }
+        },
+      },
+      tfliteSlice,
+      tfliteReverse,
+    ],
+    onnx: [onnxSlice],
+  },
+
+  infer,
+
+  check(node) {
+    const where = layer(node)
+    expectInputs(node, 1)
+    const { shape } = node.inputs[0]!.type
+    const { begin, step, size } = node.attrs
+    if ([begin, step, size].some((a) => a.length !== shape.length))
+      throw new ModelError(where, `slices ${size.length} dimensions, input has ${shape.length}`)
+    shape.forEach((extent, d) => {
+      const last = begin[d] + step[d] * (size[d] - 1)
+      if (size[d] < 1 || step[d] === 0 || begin[d] < 0 || begin[d] >= extent || last < 0 || last >= extent)
+        throw new ModelError(
+          where,
+          `takes ${size[d]} elements from ${begin[d]} in steps of ${step[d]} along axis ${d}, which has ${extent}`,
+        )
+    })
+    expectOutputs(node, infer([node.inputs[0]!.type], node.attrs))
+    expectMoved(node)
+  },
+
+  eval(node, [x]) {
+    const { shape } = node.inputs[0]!.type
+    const { begin, step, size } = node.attrs
+    const Y = newData(elementOf(node.outputs[0]), count(size))
+    const at = size.map(() => 0)
+    for (let i = 0; i < Y.length; i++) {
+      Y[i] = x![at.reduce((p, c, d) => p * shape[d] + begin[d] + step[d] * c, 0)]
+      for (let d = size.length - 1; d >= 0 && ++at[d] === size[d]; d--) at[d] = 0
+    }
+    return [Y]
+  },
+
+  permute({ attrs }, perm) {
+    const before = (list: readonly number[]) => perm.map((_, d) => list[perm.indexOf(d)])
+    return { attrs: { begin: before(attrs.begin), step: before(attrs.step), size: before(attrs.size) }, perm }
+  },
+  lower,
+  cost: (node) => costOf(node, 0),
+}
