@@ -10,6 +10,7 @@ function printAttr(value: AttrValue): string {
   if (typeof value !== 'object') return Object.is(value, -0) ? '-0' : String(value)
   if (Array.isArray(value)) return `[${value.map(printAttr).join(', ')}]`
   const fields = Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
     .filter(([, v]) => v !== undefined)
     .map(([k, v]) => `${k}: ${printAttr(v)}`)
   return fields.length > 0 ? `{${fields.join(', ')}}` : '{}'

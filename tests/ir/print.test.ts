@@ -30,13 +30,13 @@ test('a graph prints as inputs, stored tensors, one line for each node, outputs'
   )
 })
 
-test('attributes print with their special values, absent ones not at all', () => {
+test('attributes print in alphabetical order with their special values, absent ones not at all', () => {
   const build = new Builder()
   const x = build.input('x', i32(1))
   const odd = { ...head, infer: () => [i32(1)], check: () => {} }
   const attrs = { n: 1, low: -0, high: Number.POSITIVE_INFINITY, gone: undefined, deep: { list: ['a', true] } }
   const graph = build.graph([build.one(odd, [undefined, x, undefined], attrs)])
   expect(printGraph(graph)).toContain(
-    'head = head(-, x) {n: 1, low: -0, high: Infinity, deep: {list: ["a", true]}} i32[1]\n',
+    'head = head(-, x) {deep: {list: ["a", true]}, high: Infinity, low: -0, n: 1} i32[1]\n',
   )
 })

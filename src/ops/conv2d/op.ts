@@ -3,23 +3,14 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { TensorType, Value } from '../../ir/graph.ts'
+import type { TensorType } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
+import { readConv, writeConv } from '../conv_options.ts'
 import { hybrid } from '../hybrid/op.ts'
-import { clampOfTflite, clampToTflite } from '../quant.ts'
-import {
-  absorbPad,
-  eachTap,
-  expectWindow,
-  padOfTflite,
-  padToTflite,
-  WINDOW_FIELDS,
-  type Window,
-  windowOutput,
-} from '../window.ts'
+import { absorbPad, eachTap, expectWindow, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
 import { lower } from './lower.ts'
 
 export type Conv2d = Accumulating & Window & { readonly groups: number }
@@ -47,39 +38,16 @@ export const conv2d: Op<Conv2d> = {
             dilation_h_factor: { slot: 5, type: 'i32', default: 1 },
           },
         },
-        read(build, { inputs, options: o, result }) {
-          const where = `conv2d "${result.from}"`
-          const [x, w, b] = inputs
-          if (x?.type.shape.length !== 4 || w?.type.shape.length !== 4)
-            throw new ModelError(
-              where,
-              `input is [${x?.type.shape}] and weight [${w?.type.shape}], both need 4 dimensions`,
-            )
-          const stride = [o.stride_h as number, o.stride_w as number]
-          const dilation = [o.dilation_h_factor as number, o.dilation_w_factor as number]
-          const pad = padOfTflite(o.padding, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3), stride, dilation)
+        read(build, node) {
+          const { x, w, b, window } = readConv(node, `conv2d "${node.result.from}"`)
           const groups = x.type.shape[3] / w.type.shape[3]
-          const clamp = clampOfTflite(o.fused_activation_function, where)
           if (x.type.dtype === 'f32' && w.type.dtype === 'i8' && groups === 1)
-            return hybrid(build, [x, w, b], { stride, dilation, pad, clamp }, w.type.quant?.scale.length !== 1, result)
-          return build.add(conv2d, [x, w, b], { stride, dilation, pad, groups, clamp }, result)
+            return hybrid(build, [x, w, b], window, w.type.quant?.scale.length !== 1, node.result)
+          return build.add(conv2d, [x, w, b], { ...window, groups }, node.result)
         },
-        write({ inputs, attrs: a }) {
-          const [x, w] = inputs as [Value, Value]
-          const padding = padToTflite(a, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3))
-          const activation = clampToTflite(a.clamp)
-          if (padding === undefined || activation === undefined) return undefined
-          return {
-            inputs,
-            options: {
-              padding,
-              stride_w: a.stride[1],
-              stride_h: a.stride[0],
-              fused_activation_function: activation,
-              dilation_w_factor: a.dilation[1],
-              dilation_h_factor: a.dilation[0],
-            },
-          }
+        write(node) {
+          const options = writeConv(node)
+          return options && { inputs: node.inputs, options }
         },
       },
     ],

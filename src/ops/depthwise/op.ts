@@ -10,17 +10,8 @@ import type { Op } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
-import { clampOfTflite, clampToTflite } from '../quant.ts'
-import {
-  absorbPad,
-  eachTap,
-  expectWindow,
-  padOfTflite,
-  padToTflite,
-  WINDOW_FIELDS,
-  type Window,
-  windowOutput,
-} from '../window.ts'
+import { readConv, writeConv } from '../conv_options.ts'
+import { absorbPad, eachTap, expectWindow, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
 import { lower } from './lower.ts'
 
 export type DepthwiseConv2d = Accumulating & Window
@@ -49,37 +40,15 @@ export const depthwiseConv2d: Op<DepthwiseConv2d> = {
             dilation_h_factor: { slot: 6, type: 'i32', default: 1 },
           },
         },
-        read(build, { inputs, options: o, result }) {
-          const where = `depthwise_conv2d "${result.from}"`
-          const [x, w, b] = inputs
-          if (x?.type.shape.length !== 4 || w?.type.shape.length !== 4)
-            throw new ModelError(
-              where,
-              `input is [${x?.type.shape}] and weight [${w?.type.shape}], both need 4 dimensions`,
-            )
-          const stride = [o.stride_h as number, o.stride_w as number]
-          const dilation = [o.dilation_h_factor as number, o.dilation_w_factor as number]
-          const pad = padOfTflite(o.padding, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3), stride, dilation)
-          const clamp = clampOfTflite(o.fused_activation_function, where)
-          return build.add(depthwiseConv2d, [x, w, b], { stride, dilation, pad, clamp }, result)
+        read(build, node) {
+          const { x, w, b, window } = readConv(node, `depthwise_conv2d "${node.result.from}"`)
+          return build.add(depthwiseConv2d, [x, w, b], window, node.result)
         },
-        write({ inputs, attrs: a }) {
-          const [x, w] = inputs as [Value, Value]
-          const padding = padToTflite(a, x.type.shape.slice(1, 3), w.type.shape.slice(1, 3))
-          const activation = clampToTflite(a.clamp)
-          if (padding === undefined || activation === undefined) return undefined
-          return {
-            inputs,
-            options: {
-              padding,
-              stride_w: a.stride[1],
-              stride_h: a.stride[0],
-              depth_multiplier: w.type.shape[3] / x.type.shape[3],
-              fused_activation_function: activation,
-              dilation_w_factor: a.dilation[1],
-              dilation_h_factor: a.dilation[0],
-            },
-          }
+        write(node) {
+          const [x, w] = node.inputs as [Value, Value]
+          const options = writeConv(node)
+          const multiplier = w.type.shape[3] / x.type.shape[3]
+          return options && { inputs: node.inputs, options: { ...options, depth_multiplier: multiplier } }
         },
       },
     ],
