@@ -141,6 +141,6 @@ export interface Op<A extends Attrs = Attrs> {
    * computes the same, bit for bit, from them as they were before, and the transposition that its output then needs.
    */
   permute?(node: Node<A>, perm: readonly number[]): { readonly attrs: A; readonly perm: readonly number[] } | undefined
-  /** Writes to input 0, which is state or a param: later readers see the new content. */
+  /** Writes to input 0, which is state or a param: `eval` changes that input's data, and later readers see the new content. */
   readonly writesState?: boolean
 }

@@ -34,16 +34,33 @@ function attempt<T>(read: () => T): T | ModelError {
   }
 }
 
+/** Files that are refused, and layers that have no way back into a .tflite file yet. Whatever is mended must leave the list. */
+const REFUSED: Readonly<Record<string, string>> = {
+  'tflm/audio_preprocessor_int8.tflite': 'operator custom "SignalWindow" is not supported',
+}
+const NOT_WRITTEN: Readonly<Record<string, string>> = {
+  'coral/keras_lstm_mnist_ptq.tflite': 'lstm',
+  'mlperf_tiny/ad_autoenc_dynrange.tflite': 'dynamic_quantize',
+  'mlperf_tiny/kws_dscnn_fp32.tflite': 'dynamic_quantize',
+  'tflm/micro_speech_lstm.tflite': 'lstm',
+  'tflm/mnist_lstm_fp32.tflite': 'lstm',
+  'tflm/mnist_lstm_int8.tflite': 'lstm',
+}
+
 describe.skipIf(files.length === 0)('released models (skipped where there are none beside the checkout)', () => {
-  it.each(files)('%s is a graph that comes back the same from its own export, or is refused', (name) => {
+  it.each(files)('%s is a graph that comes back the same from its own export, or is on a list', (name) => {
     const graph = attempt(() => readModel(readFileSync(join(MODELS, name))))
-    if (graph instanceof ModelError) {
-      expect(graph.where).toBeTruthy()
+    if (graph instanceof ModelError || REFUSED[name]) {
+      expect(graph).toBeInstanceOf(ModelError)
+      expect((graph as ModelError).message).toContain(REFUSED[name] ?? 'nothing: this file was read before')
       return
     }
     const exported = attempt(() => writeTflite(graph))
-    if (exported instanceof ModelError) {
-      expect(exported.message).toContain('TensorFlow Lite has no operator for')
+    if (exported instanceof ModelError || NOT_WRITTEN[name]) {
+      expect(exported).toBeInstanceOf(ModelError)
+      expect((exported as ModelError).message).toMatch(
+        new RegExp(`^${NOT_WRITTEN[name] ?? 'nothing'} ".*no operator for`),
+      )
       return
     }
     expect(printGraph(readModel(exported))).toBe(printGraph(graph))
