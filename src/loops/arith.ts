@@ -13,6 +13,11 @@ export function srdhm(a: number, b: number): number {
   return Math.floor(((a >> 16) * b + Math.floor(low / 65536)) / 32768) | 0
 }
 
+/** floor(a * b / 2^32) of two i32. */
+export function highProduct(a: number, b: number): number {
+  return Math.floor(((a >> 16) * b + Math.floor(((a & 0xffff) * b) / 65536)) / 65536)
+}
+
 /** x / 2^n rounded to nearest, half away from zero; n in 0..31. */
 export function rdivpot(x: number, n: number): number {
   if (n < 0 || n > 31) bug(`rdivpot by 2^${n}, expects an exponent in 0..31`)

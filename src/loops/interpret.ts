@@ -126,6 +126,8 @@ class Compiler {
           else otherwise()
         }
       }
+      case 'asm':
+        return this.stmt(s.means)
     }
   }
 
@@ -474,6 +476,8 @@ function countNames(s: Stmt): number {
       return 1
     case 'if':
       return countNames(s.body) + (s.else ? countNames(s.else) : 0)
+    case 'asm':
+      return countNames(s.means)
     default:
       return 0
   }

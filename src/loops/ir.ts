@@ -71,6 +71,9 @@ export interface Buf {
  * requant              (x, multiplier Q31, shift): rdivpot(srdhm(x << max(shift,0), multiplier), max(-shift,0)) (TFLite)
  * splat                scalar -> every lane; i32 -> i16x8 where the value fits 16 bits (the interpreter throws)
  * sum                  i32x4 -> i32, wrapping; the order does not matter for integers
+ * sxtb16 uxtb16        i32: bytes 0 and 2 as two halves of 16 bits, with their sign or with zeros
+ * smlad                i32 (a, b, c): c plus the products of the lower and of the upper halves of a and b, wrapping
+ * smmla                i32 (a, b, c): c + floor(a * b / 2^32), wrapping
  * dot                  (i16x8, i16x8) -> i32x4: lane i is a[2i]*b[2i] + a[2i+1]*b[2i+1], wrapping
  */
 export type OpName =
@@ -119,6 +122,10 @@ export type OpName =
   | 'splat'
   | 'sum'
   | 'dot'
+  | 'sxtb16'
+  | 'uxtb16'
+  | 'smlad'
+  | 'smmla'
 
 export type Expr =
   | { readonly k: 'const'; readonly type: Type; readonly value: number }
@@ -140,6 +147,19 @@ export type Stmt =
    */
   | { readonly s: 'store'; readonly buf: string; readonly at: readonly Expr[]; readonly value: Expr }
   | { readonly s: 'if'; readonly cond: Expr; readonly body: Stmt; readonly else?: Stmt }
+  /** Does what `means` does; a printer for a machine that has the instructions calls the routine. */
+  | { readonly s: 'asm'; readonly means: Stmt; readonly routine: Routine; readonly args: readonly Expr[] }
+
+/**
+ * A function in a machine's own instructions, arguments in r0 to r3. Arguments that are loads stand for the element's
+ * address, others for their value. Routines of one name have one text.
+ */
+export interface Routine {
+  readonly machine: 'armv7e-m' | 'armv8.1-m.mve'
+  readonly name: string
+  /** One instruction or label a line. */
+  readonly text: string
+}
 
 /** One kernel. `bufs` are its parameters, in order. Two layers whose kernels print the same share one. */
 export interface Kernel {

@@ -119,6 +119,8 @@ class Widener {
         const body = this.stmt(s.body)
         return body && { ...s, body }
       }
+      case 'asm':
+        return undefined
       case 'let':
       case 'set': {
         if (!this.varying.has(s.name)) return s

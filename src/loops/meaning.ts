@@ -1,7 +1,7 @@
 // What each operation of the loop language does to numbers, by register type: exact results, before the check that they
 // fit. i32 and f32 values are JavaScript numbers, i64 values are bigints. See ir.ts for the table in words.
 
-import { clz, longToF32, rdivpot, requant, srdhm, toI32, toI64 } from './arith.ts'
+import { clz, highProduct, longToF32, rdivpot, requant, srdhm, toI32, toI64 } from './arith.ts'
 import { roundEven } from './float.ts'
 import type { Num, OpName } from './ir.ts'
 
@@ -61,6 +61,10 @@ const int: Partial<Record<OpName, Fn>> = {
   srdhm: (a, b) => srdhm(a, b),
   rdivpot: (a, b) => rdivpot(a, b),
   requant: (a, b, c) => requant(a, b, c),
+  sxtb16: (a) => (((a << 24) >> 24) & 0xffff) | (((a << 8) >> 24) << 16),
+  uxtb16: (a) => a & 0x00ff00ff,
+  smlad: (a, b, c) => (c + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16)) | 0,
+  smmla: (a, b, c) => (highProduct(a, b) + c) | 0,
 }
 
 /** What gives the same number for f32 and f64 arguments. */

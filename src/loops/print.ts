@@ -79,6 +79,10 @@ function printStmt(s: Stmt, indent: string, out: string[]): void {
         printStmt(s.else, `${indent}  `, out)
       }
       break
+    case 'asm':
+      out.push(`${indent}asm ${s.routine.name}(${s.args.map(printExpr).join(', ')})`)
+      printStmt(s.means, `${indent}  `, out)
+      break
   }
 }
 

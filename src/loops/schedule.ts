@@ -178,6 +178,8 @@ class Jam {
         return s.body.flatMap((t) => this.stmt(t))
       case 'for':
         return [{ ...s, body: block(...this.stmt(s.body)) }]
+      case 'asm':
+        return this.stmt(s.means)
       case 'let': {
         const values = this.copies(s.value)
         if (!this.changed.has(s.name) && this.one(values)) return [{ ...s, value: values[0] }]

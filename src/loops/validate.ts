@@ -66,6 +66,10 @@ const ARITY: Record<OpName, number> = {
   splat: 1,
   sum: 1,
   dot: 2,
+  sxtb16: 1,
+  uxtb16: 1,
+  smlad: 3,
+  smmla: 3,
 }
 
 const same = (a: Type, b: Type) => a.num === b.num && a.lanes === b.lanes
@@ -113,6 +117,11 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
     case 'rdivpot':
     case 'requant':
       return on('i32')
+    case 'sxtb16':
+    case 'uxtb16':
+    case 'smlad':
+    case 'smmla':
+      return scalar('i32')
     case 'div':
     case 'min':
     case 'max':
@@ -272,6 +281,11 @@ export function validate(kernel: Kernel): void {
           fail(`if ${printExpr(s.cond)}: condition is ${printType(s.cond.type)}, expects i32`)
         scoped(s.body)
         if (s.else) scoped(s.else)
+        break
+      case 'asm':
+        for (const arg of s.args) check(arg)
+        if (s.args.length > 4) fail(`${s.routine.name} has ${s.args.length} arguments, registers hold 4`)
+        scoped(s.means)
         break
     }
   }

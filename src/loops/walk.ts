@@ -23,6 +23,8 @@ export function exprs(s: Stmt): readonly Expr[] {
       return [...s.at, s.value]
     case 'if':
       return [s.cond]
+    case 'asm':
+      return s.args
     default:
       return []
   }
@@ -37,6 +39,8 @@ export function inside(s: Stmt): readonly Stmt[] {
       return [s.body]
     case 'if':
       return s.else ? [s.body, s.else] : [s.body]
+    case 'asm':
+      return [s.means]
     default:
       return []
   }
@@ -118,6 +122,11 @@ export function mapOnce(s: Stmt, f: (e: Expr) => Expr, g: (s: Stmt) => Stmt): St
       const otherwise = s.else && g(s.else)
       if (cond === s.cond && body === s.body && otherwise === s.else) return s
       return otherwise ? { s: 'if', cond, body, else: otherwise } : { s: 'if', cond, body }
+    }
+    case 'asm': {
+      const args = s.args.map(f)
+      const means = g(s.means)
+      return means === s.means && sameItems(s.args, args) ? s : { ...s, means, args }
     }
   }
 }

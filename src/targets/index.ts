@@ -2,18 +2,26 @@
 // the benchmarks build for.
 
 import { InputError } from '../errors.ts'
+import { dense } from './armv7em/dense.ts'
+import { depthwise } from './armv7em/depthwise.ts'
+import { sum } from './armv7em/sum.ts'
 import { dotProducts, lanes, shareLoads } from './recipes.ts'
-import type { Target } from './target.ts'
+import type { Recipe, Target } from './target.ts'
 
-const c = (name: string): Target => ({ name, emits: 'c', align: 8, recipes: [shareLoads(4), shareLoads(2)] })
+const c = (name: string, recipes: readonly Recipe[] = []): Target => ({
+  name,
+  emits: 'c',
+  align: 8,
+  recipes: [...recipes, shareLoads(4), shareLoads(2)],
+})
 
 const TARGETS: readonly Target[] = [
   { name: 'wasm', emits: 'wasm', align: 16, recipes: [dotProducts(2, 4), lanes] },
   c('c'),
   c('portable'),
-  c('cortex-m4'),
-  c('cortex-m7'),
-  c('cortex-m55'),
+  c('cortex-m4', [dense, depthwise, sum]),
+  c('cortex-m7', [dense, depthwise, sum]),
+  c('cortex-m55', [dense, depthwise, sum]),
 ]
 
 export const TARGET_NAMES: readonly string[] = TARGETS.map((t) => t.name)

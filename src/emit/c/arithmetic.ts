@@ -9,6 +9,23 @@ const two = (name: string, type: string, body: string): Inline => ({
   text: `static inline ${type} ${name}(${type} a, ${type} b) {\n  ${body}\n}`,
 })
 
+/** An instruction of Armv7E-M where there is one, `body` elsewhere. */
+const dsp = (name: string, parameters: readonly string[], body: string): Inline => {
+  const operands = parameters.map((p) => `"r"(${p})`).join(', ')
+  const places = parameters.map((_, i) => `, %${i + 1}`).join('')
+  return {
+    text: `static inline int32_t ${name}(${parameters.map((p) => `int32_t ${p}`).join(', ')}) {
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+  int32_t r;
+  __asm__("${name} %0${places}" : "=r"(r) : ${operands});
+  return r;
+#else
+  ${body}
+#endif
+}`,
+  }
+}
+
 const aliased = (elem: Elem): Inline => ({ text: `typedef ${C_TYPE[elem]} MOTE_MAY_ALIAS ${elem}_aliased;` })
 
 /** Each after those it calls. */
@@ -70,6 +87,18 @@ static inline int32_t rdivpot(int32_t x, int32_t n) {
   return (x >> n) + ((x & mask) > threshold);
 }`,
   },
+  sxtb16: dsp('sxtb16', ['x'], 'return (int32_t)(((uint32_t)(int8_t)x & 0xffffu) | (uint32_t)(int8_t)(x >> 16) << 16);'),
+  uxtb16: dsp('uxtb16', ['x'], 'return x & 0x00ff00ff;'),
+  smlad: dsp(
+    'smlad',
+    ['a', 'b', 'c'],
+    'return (int32_t)((uint32_t)((int16_t)a * (int16_t)b) + (uint32_t)((a >> 16) * (b >> 16)) + (uint32_t)c);',
+  ),
+  smmla: dsp(
+    'smmla',
+    ['a', 'b', 'c'],
+    'return (int32_t)((uint32_t)(((int64_t)a * b) >> 32) + (uint32_t)c);',
+  ),
   requant: {
     needs: ['srdhm'],
     text: `/* x * multiplier / 2^31 * 2^shift, rounded twice as TensorFlow Lite does: halves up, then halves away from zero. */

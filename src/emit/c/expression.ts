@@ -48,6 +48,10 @@ const CALLS: Partial<Record<OpName, Partial<Record<string, string>>>> = {
   srdhm: { i32: 'srdhm' },
   rdivpot: { i32: 'rdivpot' },
   requant: { i32: 'requant' },
+  sxtb16: { i32: 'sxtb16' },
+  uxtb16: { i32: 'uxtb16' },
+  smlad: { i32: 'smlad' },
+  smmla: { i32: 'smmla' },
 }
 
 /** The text, in parentheses where it binds weaker than `needed`. */

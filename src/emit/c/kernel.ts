@@ -2,7 +2,7 @@
 // loop leaves alone is set up before the loop, as a pointer where it surely points into the buffer, else as an offset.
 
 import { bug } from '../../errors.ts'
-import { type Buf, type Expr, elemBytes, type Kernel, type Num, type Stmt } from '../../loops/ir.ts'
+import { type Buf, type Expr, elemBytes, type Kernel, type Num, type Routine, type Stmt } from '../../loops/ir.ts'
 import { simplify } from '../../loops/simplify.ts'
 import { declared, exprs, type For, inside, someExpr, visit, visitExpr, written } from '../../loops/walk.ts'
 import { addressOf, onlyBy, type Sum, split, type Term } from './affine.ts'
@@ -21,6 +21,20 @@ export interface KernelText {
   /** The inline functions and types of `preamble` that it wants. */
   readonly uses: ReadonlySet<string>
   readonly floats: boolean
+  /** The routines that it calls, by name. */
+  readonly routines: ReadonlyMap<string, RoutineUse>
+}
+
+/** A routine and which of its parameters are addresses. */
+export interface RoutineUse {
+  readonly routine: Routine
+  readonly addresses: readonly boolean[]
+}
+
+/** What the compiler defines where it makes code for a machine with the routines' instructions. */
+export const MACHINE_TEST: Readonly<Record<Routine['machine'], string>> = {
+  'armv7e-m': 'defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)',
+  'armv8.1-m.mve': 'defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_MVE)',
 }
 
 /** A row that is set up before a loop: what it is added to the buffer, and the constant part that it holds already. */
@@ -52,6 +66,7 @@ class Printer {
   readonly kernel: Kernel
   readonly uses = new Set<string>()
   readonly lines: string[] = []
+  readonly routines = new Map<string, RoutineUse>()
   floats = false
   private readonly bufs: ReadonlyMap<string, Buf>
   private readonly names = new Map<string, string>()
@@ -145,7 +160,21 @@ class Printer {
         }
         line('}')
         break
+      case 'asm':
+        this.routine(s, indent, around)
+        break
     }
+  }
+
+  private routine(s: Extract<Stmt, { s: 'asm' }>, indent: string, around: Around): void {
+    const { routine } = s
+    this.routines.set(routine.name, { routine, addresses: s.args.map((a) => a.k === 'load') })
+    const args = s.args.map((a) => (a.k === 'load' ? `&${this.element(a.buf, a.at, around)}` : this.expr(a, around).text))
+    this.lines.push(`#if ${MACHINE_TEST[routine.machine]}`)
+    this.lines.push(...broken(`${indent}${routine.name}(${args.join(', ')});`, `${indent}    `))
+    this.lines.push('#else')
+    this.stmt(s.means, indent, around)
+    this.lines.push('#endif')
   }
 
   loop(s: For, indent: string, around: Around): void {
@@ -189,6 +218,7 @@ class Printer {
       if (wish.sure ? !wishes.get(key)?.sure : !wishes.has(key)) wishes.set(key, wish)
     }
     const walk = (s: Stmt, always: boolean): void => {
+      if (s.s === 'asm') return
       if (s.s === 'store') access(s.buf, s.at, always)
       for (const e of exprs(s))
         visitExpr(e, (part) => {
@@ -301,5 +331,5 @@ export function broken(text: string, indent: string): string[] {
 export function kernelText(kernel: Kernel, functionName: string, options: KernelOptions = {}): KernelText {
   const printer = new Printer(simplify(kernel), options)
   printer.print(functionName)
-  return { text: `${printer.lines.join('\n')}\n`, uses: printer.uses, floats: printer.floats }
+  return { text: `${printer.lines.join('\n')}\n`, uses: printer.uses, floats: printer.floats, routines: printer.routines }
 }

@@ -3,11 +3,12 @@
 
 import { layer } from '../../ir/build.ts'
 import { elemOf, inputsOf, printTensorType, type Value } from '../../ir/graph.ts'
-import { count, type Elem, elemBytes } from '../../loops/ir.ts'
+import { count, type Elem, elemBytes, type Kernel } from '../../loops/ir.ts'
 import { kernelKey } from '../../loops/print.ts'
+import { visit } from '../../loops/walk.ts'
 import type { Place, Plan, Step } from '../../plan/plan.ts'
 import { INLINE_NAMES, preamble } from './arithmetic.ts'
-import { broken, kernelText } from './kernel.ts'
+import { broken, kernelText, MACHINE_TEST, type RoutineUse } from './kernel.ts'
 import { identifier, identifiers } from './names.ts'
 import { C_TYPE } from './number.ts'
 import { initialiser, layoutCheck, type Member, membersOf, structText } from './weights.ts'
@@ -170,6 +171,24 @@ class Places {
   }
 }
 
+const ASSEMBLY = `#if defined(__clang__)
+#define MOTE_ASM __attribute__((naked, noinline))
+#elif defined(__GNUC__)
+#define MOTE_ASM __attribute__((naked, noipa))
+#endif
+#if defined(__GNUC__)
+#define MOTE_UNUSED __attribute__((unused))
+#endif
+`
+
+function routineNames(kernel: Kernel): string[] {
+  const names: string[] = []
+  visit(kernel.body, (s) => {
+    if (s.s === 'asm') names.push(s.routine.name)
+  })
+  return names
+}
+
 function initText(plan: Plan, name: string, floats: boolean): string {
   const UP = name.toUpperCase()
   const misaligned = (p: string) => `((uintptr_t)${p} & (${UP}_ARENA_ALIGN - 1)) != 0`
@@ -205,9 +224,24 @@ function sharesBytes({ call, places }: Step): boolean {
   )
 }
 
+/** The routine as a function without any code of the compiler's. */
+function routineText({ routine, addresses }: RoutineUse): string {
+  const parameters = addresses.map((address, i) => `MOTE_UNUSED ${address ? 'const void *' : 'int32_t '}a${i}`)
+  const lines = routine.text.split('\n').map((line) => `    "${line}\\n"`)
+  return `#if ${MACHINE_TEST[routine.machine]}
+static MOTE_ASM void ${routine.name}(${parameters.join(', ')}) {
+  __asm__ volatile(
+${lines.join('\n')}
+  );
+}
+#endif
+`
+}
+
 /** The names of the functions, one for each distinct kernel, and their text. */
 function kernels(plan: Plan, name: string) {
   const fresh = identifiers([
+    ...plan.steps.flatMap((step) => routineNames(step.call.kernel)),
     ...INLINE_NAMES,
     ...['t', 'weights', 'weights_t', 'weights_layout', 'init', 'reset', 'run', 'run_layers'].map((s) => `${name}_${s}`),
     ...accessors(plan, name).map(({ port }) => `${name}_${port}`),
@@ -215,6 +249,7 @@ function kernels(plan: Plan, name: string) {
   const names = new Map<string, string>()
   const texts: string[] = []
   const uses = new Set<string>()
+  const routines = new Map<string, RoutineUse>()
   let floats = false
   const aliased = plan.steps.map(sharesBytes)
   const keys = plan.steps.map((step, i) => `${aliased[i]} ${kernelKey(step.call.kernel)}`)
@@ -225,14 +260,16 @@ function kernels(plan: Plan, name: string) {
     const printed = kernelText(step.call.kernel, id, { aliased: aliased[i] })
     texts.push(`/* ${stepTitle(step)} */\n${printed.text}`)
     for (const u of printed.uses) uses.add(u)
+    for (const [key, use] of printed.routines) routines.set(key, use)
     floats ||= printed.floats
   })
-  return { nameOf: (i: number) => names.get(keys[i])!, texts, uses, floats }
+  const routineTexts = [...routines.values()].map(routineText)
+  return { nameOf: (i: number) => names.get(keys[i])!, texts: [...routineTexts, ...texts], uses, floats, assembly: routines.size > 0 }
 }
 
 function sourceText(plan: Plan, name: string, members: readonly Member[]): string {
   const UP = name.toUpperCase()
-  const { nameOf, texts, uses, floats } = kernels(plan, name)
+  const { nameOf, texts, uses, floats, assembly } = kernels(plan, name)
   const floatWeights = members.some((m) => m.entry?.elem === 'f32' || m.entry?.elem === 'f64')
   const places = new Places(members)
   let [arenaUsed, weightsUsed] = [false, false]
@@ -271,7 +308,7 @@ ${preamble(uses, floats || floatWeights)}
 #else
 #define MOTE_ALIGNED(n)
 #endif
-
+${assembly ? ASSEMBLY : ''}
 ${texts.join('\n')}
 ${layoutCheck(`${name}_weights_t`, members)}
 ${initText(plan, name, floats || floatWeights)}

@@ -28,6 +28,7 @@ import { LOADS, registers, SPLATS, STORES, valType } from './select.ts'
 
 function setNames(s: Stmt, names = new Set<string>()): Set<string> {
   if (s.s === 'set') names.add(s.name)
+  else if (s.s === 'asm') setNames(s.means, names)
   else if (s.s === 'block') for (const t of s.body) setNames(t, names)
   else if (s.s === 'for' || s.s === 'if') {
     setNames(s.body, names)
@@ -141,6 +142,8 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
         return forLoop(s, site)
       case 'let':
         return block([s], site)
+      case 'asm':
+        return statement(s.means, site)
       case 'set': {
         const b = lookup(site.scope, s.name)
         const push = expression(s.value, site)

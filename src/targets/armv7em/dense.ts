@@ -1,0 +1,353 @@
+// Sums of products that share inputs between channels (convolutions, fully connected layers, matrix products by constants)
+// as tiles of SMLAD: the windows of a few pixels are gathered and widened once and used for every channel, weights stay
+// int8. Where windows reach into padding, or are no whole words, the rows of one line of outputs are first copied to a
+// strip with the padding around them.
+
+import type { Arg, Call } from '../../ir/op.ts'
+import { type Affine, termsWhere, toExpr } from '../../loops/affine.ts'
+import * as L from '../../loops/build.ts'
+import { type Buf, count, type Expr, type Stmt } from '../../loops/ir.ts'
+import { type For, substituteExpr } from '../../loops/walk.ts'
+import { type SumOfProducts, sumOfProducts } from '../sum_of_products.ts'
+import type { Recipe } from '../target.ts'
+import {
+  fillMeans,
+  fillRoutine,
+  type Row,
+  rowCost,
+  rowMeans,
+  rowRoutine,
+  type Widen,
+  widenCost,
+  widenMeans,
+  widenRoutine,
+} from './gather.ts'
+import { type Channel, epilogueWords, type Form, shortForm } from './requantize.ts'
+import { TILES, type Tile, tileCost, tileMeans, tileRoutine } from './tile.ts'
+
+/** An index into the buffer as one row of elements. */
+function flat({ buf, at }: Pick<SumOfProducts['x'], 'buf' | 'at'>): Affine {
+  const terms = new Map<string, number>()
+  let base = 0
+  let size = 1
+  for (let d = at.length - 1; d >= 0; d--) {
+    for (const [v, c] of at[d].terms) terms.set(v, (terms.get(v) ?? 0) + c * size)
+    base += at[d].base * size
+    size *= buf.shape[d]
+  }
+  return { terms, base }
+}
+
+const step = (a: Affine | undefined, loop: For | undefined) => (loop && a?.terms.get(loop.v)) ?? 0
+
+/** The sum as windows over images whose channels are neighbours. */
+interface Windows {
+  readonly s: SumOfProducts
+  readonly channelLoop?: For
+  readonly channels: number
+  /** Over the pixels of one line, and over the other outputs. */
+  readonly line?: For
+  readonly around: readonly For[]
+  readonly rows?: For
+  /** Elements of one row of a window. */
+  readonly length: number
+  /** Input channels, and the input's columns. */
+  readonly depth: number
+  readonly width: number
+  /** The index of the column, where the input has columns. */
+  readonly column?: Affine
+  readonly row?: { readonly index: Affine; readonly extent: number }
+  readonly x: Affine
+  readonly y: Affine
+}
+
+function windowsOf(s: SumOfProducts): Windows | undefined {
+  const { shape } = s.x.buf
+  const rank = shape.length
+  const channels = s.multiplier.length
+  const channelLoop = s.outputs.find((l) => s.channel.terms.get(l.v) === 1)
+  const numbered = s.channel.base === 0 && s.channel.terms.size === (channelLoop ? 1 : 0)
+  if (!numbered || (channelLoop?.extent ?? 1) !== channels) return undefined
+  const [x, y] = [flat(s.x), flat(s.y)]
+  if (step(x, channelLoop) !== 0 || (channelLoop && step(y, channelLoop) !== 1)) return undefined
+  const outputs = s.outputs.filter((l) => l !== channelLoop)
+  if (outputs.some((l) => s.w.at.some((a) => a.terms.has(l.v)))) return undefined
+
+  const depthLoop = s.window.find((l) => step(s.x.at[rank - 1], l) === 1)
+  const depth = shape[rank - 1]
+  const last = s.x.at[rank - 1]
+  if (last.base !== 0 || last.terms.size !== (depthLoop ? 1 : 0) || (depthLoop?.extent ?? 1) !== depth) return undefined
+  const [column, row] = [s.x.at[rank - 2], s.x.at[rank - 3]]
+  const rest = s.window.filter((l) => l !== depthLoop)
+  const columns = rest.find((l) => step(column, l) === 1)
+  const rows = rest.find((l) => l !== columns)
+  if (rest.length > 2 || (rows && !row?.terms.has(rows.v))) return undefined
+  const line = outputs.find((l) => step(column, l) !== 0)
+  const names = new Set([line?.v, columns?.v])
+  if (column && [...column.terms.keys()].some((v) => !names.has(v))) return undefined
+  if (line && step(y, line) !== channels) return undefined
+  if (s.padded.some((d) => d !== rank - 2 && d !== rank - 3)) return undefined
+  return {
+    s,
+    channelLoop,
+    channels,
+    line,
+    around: outputs.filter((l) => l !== line),
+    rows,
+    length: (columns?.extent ?? 1) * depth,
+    depth,
+    width: shape[rank - 2] ?? 1,
+    column,
+    ...(row && s.padded.includes(rank - 3) && { row: { index: row, extent: shape[rank - 3] } }),
+    x,
+    y,
+  }
+}
+
+/** Where the windows of a line of pixels are read. */
+interface Source {
+  readonly around: readonly For[]
+  readonly pixels: number
+  /** Elements from one pixel's window to the next, and from one row of a window to the next. */
+  readonly stride: number
+  readonly step: number
+  readonly strip?: { readonly width: number; readonly row: Row; readonly start: Affine }
+}
+
+/** The input itself, lines merged where one goes on after the other. */
+function direct({ around, line, rows, x, y, channels }: Windows): Source {
+  let pixels = line?.extent ?? 1
+  let stride = step(x, line)
+  const left = [...around].sort((p, q) => step(y, p) - step(y, q))
+  while (left.length && !rows && step(y, left[0]) === channels * pixels) {
+    if (pixels === 1) stride = step(x, left[0])
+    else if (step(x, left[0]) !== stride * pixels) break
+    pixels *= left.shift()!.extent
+  }
+  return { around: around.filter((l) => left.includes(l)), pixels, stride, step: step(x, rows) }
+}
+
+function strip({ around, line, length, depth, width, column, x }: Windows): Source {
+  const pixels = line?.extent ?? 1
+  const stride = step(x, line)
+  const at = column?.base ?? 0
+  const first = Math.max(0, at)
+  const before = Math.max(0, -at)
+  const columns = ((pixels - 1) * stride + length) / depth
+  const copied = Math.max(0, Math.min(width - first, columns - before))
+  const reach = (pixels - 1) * stride + 4 * Math.ceil(length / 4)
+  const bytes = 4 * Math.ceil(Math.max(columns * depth, reach) / 4)
+  const row = { before: before * depth, copied: copied * depth, aligned: depth % 4 === 0 }
+  const start = { terms: x.terms, base: x.base + (first - at) * depth }
+  return {
+    around,
+    pixels,
+    stride,
+    step: bytes,
+    strip: { width: bytes, row: { ...row, behind: bytes - row.before - row.copied }, start },
+  }
+}
+
+/** Groups of channels that tiles take: all that fit, and one more that ends with the last channel. */
+function groupsOf(channels: number, size: number): number[] {
+  const whole = Math.floor(channels / size)
+  const starts = Array.from({ length: whole }, (_, g) => g * size)
+  return channels % size === 0 ? starts : [...starts, channels - size]
+}
+
+function weightAt(s: SumOfProducts, { channelLoop }: Windows) {
+  const w = flat(s.w)
+  return (channel: number, at: readonly [For | undefined, number][]) =>
+    s.w.data[w.base + channel * step(w, channelLoop) + at.reduce((sum, [loop, i]) => sum + i * step(w, loop), 0)]
+}
+
+/** The weights of one channel in words, row by row, filled up with zeros. */
+function channelWords(windows: Windows, channel: number): Int8Array {
+  const { s, rows, length } = windows
+  const words = Math.ceil(length / 4)
+  const weight = weightAt(s, windows)
+  const inner = s.window.filter((l) => l !== rows)
+  const data = new Int8Array((rows?.extent ?? 1) * words * 4)
+  const x = windows.x
+  for (let r = 0; r < (rows?.extent ?? 1); r++) {
+    const go = (d: number, at: [For | undefined, number][], offset: number): void => {
+      if (d === inner.length) data[r * words * 4 + offset] = weight(channel, at)
+      else for (let i = 0; i < inner[d].extent; i++) go(d + 1, [...at, [inner[d], i]], offset + i * step(x, inner[d]))
+    }
+    go(0, [[rows, r]], 0)
+  }
+  return data
+}
+
+/** Bias, weights and requantisation of every group, as the tile's routine reads them. */
+function pack(s: SumOfProducts, tile: Tile, form: Form, weights: readonly Int8Array[], groups: readonly number[]) {
+  const { channels: C, words } = tile
+  const own = epilogueWords(tile.form)
+  const size = C + words * C + C * own
+  const data = new Int32Array(groups.length * size)
+  groups.forEach((first, g) => {
+    for (let c = 0; c < C; c++) {
+      const w = weights[first + c]
+      let [start, even, odd] = [s.bias[first + c], 0, 0]
+      for (let k = 0; k < words; k++) {
+        const [a, b, p, q] = w.subarray(4 * k, 4 * k + 4)
+        even += a + p
+        odd += b + q
+        data[g * size + C + k * C + c] = ((256 * a + b) & 0xffff) | ((256 * p + q) << 16)
+      }
+      start -= s.zeroX * (even + odd)
+      data[g * size + c] = (256 * start - 32768 * even - 255 * odd) | 0
+      const { multiplier, offset, shift, negative } = form.channels[first + c]
+      const numbers = [
+        multiplier,
+        offset,
+        ...(form.signed ? [negative] : []),
+        ...(form.shift === undefined ? [shift] : []),
+      ]
+      data.set(numbers, g * size + C + words * C + c * own)
+    }
+  })
+  return { data, size }
+}
+
+function rangesOf(s: SumOfProducts, weights: readonly Int8Array[]): Channel[] {
+  return weights.map((row, c) => {
+    let [low, high] = [s.bias[c], s.bias[c]]
+    for (const w of row) {
+      const [p, q] = [(-128 - s.zeroX) * w, (127 - s.zeroX) * w]
+      low += Math.min(p, q)
+      high += Math.max(p, q)
+    }
+    return { low, high, multiplier: s.multiplier[c], shift: s.shift[c] }
+  })
+}
+
+interface Choice {
+  readonly tile: Tile
+  readonly widen: Widen
+  readonly source: Source
+}
+
+/** The tile and the source that take the fewest instructions. */
+function choose(windows: Windows, form: Form): Choice | undefined {
+  const { s, channels, length, rows } = windows
+  const words = Math.ceil(length / 4)
+  const runs = rows?.extent ?? 1
+  const whole = s.padded.length === 0 && length % 4 === 0
+  let best: { cost: number; choice: Choice } | undefined
+  for (const source of [...(whole ? [direct(windows)] : []), strip(windows)])
+    for (const [pixels, size] of TILES) {
+      if (pixels > source.pixels || size > channels || (pixels - 1) * channels + size > 4096) continue
+      const tile = { pixels, channels: size, words: words * runs, stride: channels, form }
+      const widen = { pixels, runs, words, step: source.step, stride: source.stride }
+      const groups = groupsOf(channels, size).length
+      const turns = Math.ceil(source.pixels / pixels)
+      const lines = source.around.reduce((n, l) => n * l.extent, 1)
+      const copies = source.strip ? runs * rowCost(source.strip.row) : 0
+      const cost = lines * (copies + turns * (widenCost(widen) + 20 + tileCost(tile, groups)))
+      if (!best || cost < best.cost) best = { cost, choice: { tile, widen, source } }
+    }
+  return best?.choice
+}
+
+function shaped(call: Call): Call | undefined {
+  const s = sumOfProducts(call)
+  const windows = s && windowsOf(s)
+  if (!windows || s.low !== -128 || s.high !== 127) return undefined
+  const weights = Array.from({ length: windows.channels }, (_, c) => channelWords(windows, c))
+  // 256 * -128 - 128 has no place in 16 bits
+  if (weights.some((w) => w.includes(-128))) return undefined
+  const form = shortForm(rangesOf(s, weights), { zero: s.zeroY, low: s.low, high: s.high })
+  if (!form || (form.signed && form.shift === undefined)) return undefined
+  const choice = choose(windows, form)
+  if (!choice) return undefined
+  const { tile, widen, source } = choice
+
+  let names = 0
+  const name = (base: string) => `${base}${names++}`
+  const groups = groupsOf(windows.channels, tile.channels)
+  const packed = pack(s, tile, form, weights, groups)
+  const x = L.buffer('x', 'i8', [count(s.x.buf.shape)])
+  const w = L.buffer('w', 'i32', [groups.length, packed.size])
+  const y = L.buffer('y', 'i8', [count(s.y.buf.shape)], 'write')
+  const px = L.buffer('px', 'i32', [tile.words, 2, tile.pixels], 'scratch')
+  const rowsOf = L.buffer('rows', 'i8', [widen.runs * (source.strip?.width ?? 0)], 'scratch')
+  const zero = L.buffer('zero', 'i32', [1])
+  const bufs: Buf[] = [x, w, ...(source.strip ? [zero] : []), y, px, ...(source.strip ? [rowsOf] : [])]
+  const args: Arg[] = [
+    s.x.arg,
+    { data: packed.data },
+    ...(source.strip ? [{ data: Int32Array.of(s.zeroX) }] : []),
+    s.y.arg,
+    { scratch: true },
+    ...(source.strip ? [{ scratch: true } as const] : []),
+  ]
+
+  const outer = new Set(source.around.map((l) => l.v))
+  const place = (a: Affine) => toExpr({ ...termsWhere(a, (v) => outer.has(v)), base: a.base })
+  const copyRows = (): Stmt => {
+    if (!source.strip) return L.block()
+    const { row, start, width } = source.strip
+    const [declare, bytes] = L.declare(name('z'), L.op('wmul', L.op('and', L.load(zero, 0), 255), 0x01010101))
+    const one = (r: Expr): Stmt => {
+      const to = L.mul(r, width)
+      const [index, guard] = [windows.row?.index, windows.row?.extent]
+      const rowTerms = (a: Affine) =>
+        toExpr({ ...termsWhere(a, (v) => outer.has(v) || v === windows.rows?.v), base: a.base })
+      const named = new Map(windows.rows ? [[windows.rows.v, r]] : [])
+      const at = (a: Affine) => substituteExpr(rowTerms(a), named)
+      const copy: Stmt = {
+        s: 'asm',
+        means: rowMeans(row, rowsOf, to, x, at(start), L.load(zero, 0), name),
+        routine: rowRoutine(row),
+        args: [L.load(rowsOf, to), L.load(x, at(start)), bytes],
+      }
+      if (!index || guard === undefined) return copy
+      const fill: Stmt = {
+        s: 'asm',
+        means: fillMeans(rowsOf, to, width, L.load(zero, 0), name),
+        routine: fillRoutine(width),
+        args: [L.load(rowsOf, to), L.int(0), bytes],
+      }
+      const inside = L.and(L.ge(at(index), 0), L.lt(at(index), guard))
+      return { s: 'if', cond: inside, body: copy, else: fill }
+    }
+    return L.block(declare, L.loop(name('r'), widen.runs, one))
+  }
+  const turns = Math.ceil(source.pixels / tile.pixels)
+  const tiles = L.loop(name('t'), turns, (t) => {
+    const even = source.pixels % tile.pixels === 0
+    const placed = L.mul(t, tile.pixels)
+    const [declare, first] = L.declare(name('p'), even ? placed : L.min(placed, source.pixels - tile.pixels))
+    const from = L.add(L.mul(first, source.stride), source.strip ? 0 : place(windows.x))
+    const read = source.strip ? rowsOf : x
+    const gather: Stmt = {
+      s: 'asm',
+      means: widenMeans(widen, read, px, from, name),
+      routine: widenRoutine(widen),
+      args: [L.load(read, from), L.load(px, 0, 0, 0)],
+    }
+    const to = L.add(place(windows.y), L.mul(first, tile.stride))
+    const whole = Math.floor(windows.channels / tile.channels)
+    const part = (group: number, n: number, channel: number): Stmt => ({
+      s: 'asm',
+      means: tileMeans(tile, px, w, y, group, n, L.add(to, channel), name),
+      routine: tileRoutine(tile),
+      args: [L.load(px, 0, 0, 0), L.load(w, group, 0), L.load(y, L.add(to, channel)), L.int(n)],
+    })
+    return [
+      declare,
+      gather,
+      part(0, whole, 0),
+      ...(groups.length > whole ? [part(whole, 1, windows.channels - tile.channels)] : []),
+    ]
+  })
+  const body = source.around.reduceRight<Stmt>(
+    (inner, { v, extent }) => ({ s: 'for', v, extent, body: inner }),
+    L.block(copyRows(), tiles),
+  )
+  return { kernel: L.kernel(call.kernel.name, bufs, body), args }
+}
+
+/** Tiles of pixels by channels. */
+export const dense: Recipe = { name: 'tiles of smlad', apply: shaped }

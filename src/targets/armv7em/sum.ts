@@ -1,0 +1,195 @@
+// Sums of two int8 tensors of one shape, requantised: sat8((offset + floor(ka * a / 2^8) + floor(kb * b / 2^8)) >> shift) by
+// SMLAW, four elements at a time. Whether that is TensorFlow Lite's sum (three roundings) is checked for all 65,536 pairs.
+
+import type { Call } from '../../ir/op.ts'
+import { requant } from '../../loops/arith.ts'
+import * as L from '../../loops/build.ts'
+import { count, type Expr, type Routine, type Stmt } from '../../loops/ir.ts'
+import type { Recipe } from '../target.ts'
+import { routine } from './assembly.ts'
+
+/** One summand: 2^left * (x - zero), requantised. */
+interface Term {
+  readonly buf: string
+  readonly zero: number
+  readonly left: number
+  readonly multiplier: number
+  readonly shift: number
+}
+
+interface Sum {
+  readonly a: Term
+  readonly b: Term
+  readonly y: string
+  readonly elements: number
+  readonly multiplier: number
+  readonly shift: number
+  readonly zero: number
+}
+
+const LONGEST = 22
+
+function argsOf(e: Expr | undefined, ...ops: readonly string[]): readonly Expr[] {
+  return e?.k === 'op' && ops.includes(e.op) ? e.args : []
+}
+
+function sumOf({ kernel, args }: Call): Sum | undefined {
+  const known = new Map<string, number>()
+  const body = kernel.body.s === 'block' ? kernel.body.body : [kernel.body]
+  const number = (e: Expr | undefined): number | undefined => {
+    if (e?.k === 'const') return e.value
+    if (e?.k === 'var') return known.get(e.name)
+    if (e?.k !== 'load' || e.at.length !== 1 || e.at[0].k !== 'const') return undefined
+    const arg = args[kernel.bufs.findIndex((b) => b.name === e.buf)]
+    const value = 'data' in arg ? arg.data[e.at[0].value] : undefined
+    return value === undefined ? undefined : Number(value)
+  }
+  for (const s of body.slice(0, -1)) {
+    const value = s.s === 'let' ? number(s.value) : undefined
+    if (s.s !== 'let' || value === undefined) return undefined
+    known.set(s.name, value)
+  }
+  const loop = body.at(-1)
+  if (loop?.s !== 'for' || !loop.parallel || loop.body.s !== 'store') return undefined
+  const store = loop.body
+  const here = (at: readonly Expr[]) => at.length === 1 && at[0].k === 'var' && at[0].name === loop.v
+  const [low, hi] = argsOf(store.value, 'min')
+  const [value, lo] = argsOf(low, 'max')
+  const [scaled, zero] = argsOf(value, 'add', 'wadd')
+  const [sum, multiplier, shift] = argsOf(scaled, 'requant')
+  const terms = argsOf(sum, 'add', 'wadd').map((e): Term | undefined => {
+    const [shifted, m, s] = argsOf(e, 'requant')
+    const [difference, factor] = argsOf(shifted, 'mul')
+    const [x, z] = argsOf(difference, 'sub')
+    const [by, times, right, from] = [number(m), number(factor), number(s), number(z)]
+    if (x?.k !== 'load' || !here(x.at) || kernel.bufs.find((b) => b.name === x.buf)?.elem !== 'i8') return undefined
+    if (by === undefined || times === undefined || right === undefined || from === undefined) return undefined
+    return { buf: x.buf, zero: from, left: times, multiplier: by, shift: right }
+  })
+  const [a, b] = terms
+  const [m, s, z] = [number(multiplier), number(shift), number(zero)]
+  if (!a || !b || !here(store.at) || number(lo) !== -128 || number(hi) !== 127) return undefined
+  if (m === undefined || s === undefined || z === undefined) return undefined
+  return { a, b, y: store.buf, elements: loop.extent, multiplier: m, shift: s, zero: z }
+}
+
+interface Form {
+  readonly a: number
+  readonly b: number
+  readonly offset: number
+  readonly shift: number
+}
+
+/** floor(k * x * 2^8 / 2^16) of all int8 x. */
+function scaled(k: number): Float64Array {
+  return Float64Array.from({ length: 256 }, (_, i) => Math.floor((k * (i - 128)) / 256))
+}
+
+function formOf({ a, b, multiplier, shift, zero }: Sum): Form | undefined {
+  const real = (m: number, s: number) => m * 2 ** (s - 31)
+  const slope = (t: Term) => t.left * real(t.multiplier, t.shift) * real(multiplier, shift)
+  const parts = (t: Term) =>
+    Int32Array.from({ length: 256 }, (_, i) => requant((i - 128 - t.zero) * t.left, t.multiplier, t.shift))
+  const [pa, pb] = [parts(a), parts(b)]
+  // the level of each pair, saturated
+  const levels = new Int16Array(65536)
+  for (let i = 0; i < 256; i++)
+    for (let j = 0; j < 256; j++)
+      levels[256 * i + j] = Math.max(-128, Math.min(127, requant((pa[i] + pb[j]) | 0, multiplier, shift) + zero))
+  const [ra, rb] = [slope(a), slope(b)]
+  const most = Math.min(LONGEST, Math.floor(22 - Math.log2(Math.max(Math.abs(ra), Math.abs(rb)))))
+  if (most < 8) return undefined
+  const unit = 2 ** most
+  for (const da of [0, 1, -1, 2, -2])
+    for (const db of [0, 1, -1, 2, -2]) {
+      const [ka, kb] = [Math.round(ra * unit * 256) + da, Math.round(rb * unit * 256) + db]
+      if (Math.abs(ka) >= 2 ** 31 || Math.abs(kb) >= 2 ** 31) continue
+      const [fa, fb] = [scaled(ka), scaled(kb)]
+      let [from, to] = [-(2 ** 30), 2 ** 30]
+      for (let i = 0; i < 256 && from <= to; i++)
+        for (let j = 0; j < 256; j++) {
+          const level = levels[256 * i + j]
+          const r = fa[i] + fb[j]
+          if (level > -128) from = Math.max(from, level * unit - r)
+          if (level < 127) to = Math.min(to, (level + 1) * unit - 1 - r)
+        }
+      const offset = Math.max(from, Math.min(to, 0))
+      const fits = [fa[0], fa[255]].every((x) => [fb[0], fb[255]].every((z) => Math.abs(x + z + offset) < 2 ** 31))
+      if (from <= to && fits) return { a: ka, b: kb, offset, shift: most }
+    }
+  return undefined
+}
+
+/** r0: a, r1: b, r2: y, r3: ka, kb and the offset. */
+function sumRoutine(words: number, shift: number): Routine {
+  const lane = (to: number, from: number, k: number, half: string, start: string) =>
+    `smlaw${half} r${to}, r${k}, r${from}, ${start}`
+  return routine(`sum_${words}_${shift}`, 0, [
+    'ldmia r3, {r3, r4, r5}',
+    `movw lr, #${words & 0xffff}`,
+    ...(words > 0xffff ? [`movt lr, #${words >>> 16}`] : []),
+    '1:',
+    'ldr r6, [r0], #4',
+    'ldr r7, [r1], #4',
+    'bic r8, r6, #0x00ff00ff',
+    'bic r9, r7, #0x00ff00ff',
+    lane(10, 8, 3, 'b', 'r5'),
+    lane(10, 9, 4, 'b', 'r10'),
+    lane(11, 8, 3, 't', 'r5'),
+    lane(11, 9, 4, 't', 'r11'),
+    'lsl r6, r6, #8',
+    'lsl r7, r7, #8',
+    'bic r6, r6, #0x00ff00ff',
+    'bic r7, r7, #0x00ff00ff',
+    lane(8, 6, 3, 'b', 'r5'),
+    lane(8, 7, 4, 'b', 'r8'),
+    lane(9, 6, 3, 't', 'r5'),
+    lane(9, 7, 4, 't', 'r9'),
+    ...[8, 9, 10, 11].map((r) => `ssat r${r}, #8, r${r}, asr #${shift}`),
+    'bfi r8, r10, #8, #8',
+    'bfi r8, r9, #16, #8',
+    'bfi r8, r11, #24, #8',
+    'str r8, [r2], #4',
+    'subs lr, lr, #1',
+    'bne 1b',
+  ])
+}
+
+function shaped(call: Call): Call | undefined {
+  const sum = sumOf(call)
+  const form = sum && formOf(sum)
+  if (!form) return undefined
+  const bound = (name: string) => call.args[call.kernel.bufs.findIndex((b) => b.name === name)]
+  const n = sum.elements
+  const words = Math.floor(n / 4)
+  if (words === 0 || call.kernel.bufs.some((b) => b.name === sum.y && count(b.shape) !== n)) return undefined
+  const [a, b] = [L.buffer('a', 'i8', [n]), L.buffer('b', 'i8', [n])]
+  const y = L.buffer('y', 'i8', [n], 'write')
+  const k = L.buffer('k', 'i32', [3])
+  const part = (x: Expr, factor: Expr): Expr => {
+    const whole = L.op('mul', L.op('extend', x), L.op('extend', factor))
+    return L.op('wrap', L.op('shr', whole, L.long(8)))
+  }
+  const one = (i: Expr): Stmt => {
+    const all = L.op(
+      'add',
+      L.op('add', part(L.load(a, i), L.load(k, 0)), L.load(k, 2)),
+      part(L.load(b, i), L.load(k, 1)),
+    )
+    return L.store(y, [i], L.clamp(L.op('shr', all, form.shift), -128, 127))
+  }
+  const quads: Stmt = {
+    s: 'asm',
+    means: L.loop('i', 4 * words, one),
+    routine: sumRoutine(words, form.shift),
+    args: [L.load(a, 0), L.load(b, 0), L.load(y, 0), L.load(k, 0)],
+  }
+  const rest = n % 4 === 0 ? L.block() : L.loop('j', n % 4, (j) => one(L.add(j, 4 * words)))
+  return {
+    kernel: L.kernel(call.kernel.name, [a, b, k, y], quads, rest),
+    args: [bound(sum.a.buf), bound(sum.b.buf), { data: Int32Array.of(form.a, form.b, form.offset) }, bound(sum.y)],
+  }
+}
+
+/** Four sums at a time. */
+export const sum: Recipe = { name: 'sums of smlaw', apply: shaped }

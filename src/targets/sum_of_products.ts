@@ -1,0 +1,191 @@
+// Recognises int8 sums of products in a kernel's loops: for each output a bias, products (x - zero point) * w over a
+// window, requantised, shifted to the output's zero point and clamped. What operator they came from does not matter.
+// Everything that constants decide is evaluated, so that a recipe can pack weights and prove arithmetic off-line.
+
+import type { Arg, Call } from '../ir/op.ts'
+import { type Affine, affine } from '../loops/affine.ts'
+import { type Buf, count, type Data, type Expr, type Stmt } from '../loops/ir.ts'
+import { type For, inside } from '../loops/walk.ts'
+
+/** A buffer of the kernel, what it is bound to, and the index of each of its dimensions. */
+export interface Access {
+  readonly buf: Buf
+  readonly arg: Arg
+  readonly at: readonly Affine[]
+}
+
+export interface SumOfProducts {
+  readonly x: Access
+  /** Constant int8 data. */
+  readonly w: Access & { readonly data: Int8Array }
+  readonly y: Access
+  /** Loops over outputs, outermost first, and over the window of one output. */
+  readonly outputs: readonly For[]
+  readonly window: readonly For[]
+  /** The axes of x whose index may lie outside; such products are left out. */
+  readonly padded: readonly number[]
+  readonly zeroX: number
+  readonly zeroY: number
+  /** Of stored outputs. */
+  readonly low: number
+  readonly high: number
+  /** Of each channel; `channel` is its number as a sum of output loops. */
+  readonly channel: Affine
+  readonly bias: Int32Array
+  readonly multiplier: Int32Array
+  readonly shift: Int8Array
+}
+
+function dataOf(arg: Arg): Data | undefined {
+  if ('data' in arg) return arg.data
+  return 'value' in arg && arg.value.storage === 'const' ? arg.value.data : undefined
+}
+
+/** The operation's arguments, where `e` is that operation. */
+function argsOf(e: Expr | undefined, ...ops: readonly string[]): readonly Expr[] | undefined {
+  return e?.k === 'op' && ops.includes(e.op) ? e.args : undefined
+}
+
+/** `body` as one statement after the declarations that precede it, blocks flattened. */
+function flat(s: Stmt): readonly Stmt[] {
+  return s.s === 'block' ? s.body.flatMap(flat) : [s]
+}
+
+/** The conditions of an `and`. */
+function conditions(e: Expr): readonly Expr[] {
+  const both = argsOf(e, 'and')
+  return both ? both.flatMap(conditions) : [e]
+}
+
+function same(a: Affine, b: Affine): boolean {
+  return a.base === b.base && a.terms.size === b.terms.size && [...a.terms].every(([v, c]) => b.terms.get(v) === c)
+}
+
+/** The sum of products that this call is, or undefined. */
+export function sumOfProducts({ kernel, args }: Call): SumOfProducts | undefined {
+  const bound = new Map(kernel.bufs.map((buf, i) => [buf.name, { buf, arg: args[i], data: dataOf(args[i]) }]))
+  const constants = new Map<string, number>()
+  const outputs: For[] = []
+  let rest = flat(kernel.body)
+
+  /** A number that is known off-line: a constant, a register that holds one, an element of constant data. */
+  const known = (e: Expr): number | undefined => {
+    if (e.k === 'const') return e.value
+    if (e.k === 'var') return constants.get(e.name)
+    if (e.k !== 'load' || e.at.length !== 1 || e.at[0].k !== 'const') return undefined
+    const value = bound.get(e.buf)?.data?.[e.at[0].value]
+    return value === undefined ? undefined : Number(value)
+  }
+  for (;;) {
+    const declared = rest.length - (rest.at(-1)?.s === 'store' ? 3 : 1)
+    for (const s of rest.slice(0, Math.max(0, declared))) {
+      const value = s.s === 'let' ? known(s.value) : undefined
+      if (s.s !== 'let' || value === undefined) return undefined
+      constants.set(s.name, value)
+      rest = rest.slice(1)
+    }
+    if (rest.length !== 1 || rest[0].s !== 'for' || !rest[0].parallel) break
+    outputs.push(rest[0])
+    rest = flat(rest[0].body)
+  }
+  if (rest.length !== 3) return undefined
+  const [start, sum, store] = rest
+  if (start.s !== 'let' || store.s !== 'store' || start.value.type.num !== 'i32') return undefined
+
+  const window: For[] = []
+  const guards: Expr[] = []
+  let inner: Stmt = sum
+  for (;;) {
+    if (inner.s === 'for' && !inner.parallel) window.push(inner)
+    else if (inner.s === 'if' && !inner.else) guards.push(...conditions(inner.cond))
+    else break
+    const body = flat(inside(inner)[0])
+    if (body.length !== 1) return undefined
+    inner = body[0]
+  }
+  if (inner.s !== 'set' || inner.name !== start.name) return undefined
+  const step = argsOf(inner.value, 'add', 'wadd')
+  if (step?.[0].k !== 'var' || step[0].name !== start.name) return undefined
+  const product = argsOf(step[1], 'mul')
+  if (!product) return undefined
+  const shifted = argsOf(product[0], 'sub')
+  const zeroX = shifted ? known(shifted[1]) : 0
+  const xLoad = shifted ? shifted[0] : product[0]
+  const wLoad = product[1]
+  if (zeroX === undefined || xLoad.k !== 'load' || wLoad.k !== 'load') return undefined
+
+  const access = (name: string, at: readonly Expr[]) => {
+    const b = bound.get(name)!
+    const sums = at.map((e) => affine(e))
+    return sums.every((a) => a !== undefined) ? { ...b, at: sums } : undefined
+  }
+  const [x, w, y] = [access(xLoad.buf, xLoad.at), access(wLoad.buf, wLoad.at), access(store.buf, store.at)]
+  if (!x || !w || !y || [x, w, y].some((a) => a.buf.elem !== 'i8') || !(w.data instanceof Int8Array)) return undefined
+
+  const padded = paddedAxes(guards, x)
+  const end = epilogue(store.value, start.name, known)
+  if (!padded || !end) return undefined
+  const perChannel = (e: Expr): { data: Data; channel: Affine } | undefined => {
+    if (e.k !== 'load' || e.at.length !== 1) return undefined
+    const channel = affine(e.at[0])
+    const { data, buf } = bound.get(e.buf)!
+    return channel && data && data.length === count(buf.shape) ? { data, channel } : undefined
+  }
+  const [multiplier, shift] = [perChannel(end.multiplier), perChannel(end.shift)]
+  if (!(multiplier?.data instanceof Int32Array) || !(shift?.data instanceof Int8Array)) return undefined
+  const { channel } = multiplier
+  const bias = start.value.k === 'const' ? undefined : perChannel(start.value)
+  if (start.value.k === 'const' ? start.value.value !== 0 : !(bias?.data instanceof Int32Array)) return undefined
+  if (!same(shift.channel, channel) || (bias && !same(bias.channel, channel))) return undefined
+  return {
+    x,
+    w: { buf: w.buf, arg: w.arg, at: w.at, data: w.data },
+    y,
+    outputs,
+    window,
+    padded,
+    zeroX,
+    ...end.numbers,
+    channel,
+    bias: (bias?.data as Int32Array | undefined) ?? new Int32Array(multiplier.data.length),
+    multiplier: multiplier.data,
+    shift: shift.data,
+  }
+}
+
+/** The axes of x that `guards` keep inside its shape; undefined where a guard is of another kind. */
+function paddedAxes(guards: readonly Expr[], x: Access): number[] | undefined {
+  const axes = new Set<number>()
+  for (const guard of guards) {
+    const [index, limit] = argsOf(guard, 'ge', 'lt') ?? []
+    const sum = index && affine(index)
+    if (!sum || limit?.k !== 'const') return undefined
+    const least = guard.k === 'op' && guard.op === 'ge'
+    const axis = x.at.findIndex((a, d) => same(a, sum) && limit.value === (least ? 0 : x.buf.shape[d]))
+    if (axis < 0) return undefined
+    axes.add(axis)
+  }
+  return [...axes]
+}
+
+/** min(max(requant(acc, m[c], s[c]) + zero, low), high) */
+function epilogue(e: Expr, acc: string, known: (e: Expr) => number | undefined) {
+  const limits = { low: -128, high: 127 }
+  let value = e
+  for (const [op, side] of [
+    ['min', 'high'],
+    ['max', 'low'],
+  ] as const) {
+    const args = argsOf(value, op)
+    if (!args) continue
+    const limit = known(args[1])
+    if (limit === undefined) return undefined
+    limits[side] = limit
+    value = args[0]
+  }
+  const sum = argsOf(value, 'add', 'wadd')
+  const zeroY = sum ? known(sum[1]) : 0
+  const requant = argsOf(sum ? sum[0] : value, 'requant')
+  if (zeroY === undefined || requant?.[0].k !== 'var' || requant[0].name !== acc) return undefined
+  return { numbers: { zeroY, ...limits }, multiplier: requant[1], shift: requant[2] }
+}

@@ -1,0 +1,167 @@
+import { describe, expect, test } from 'vitest'
+import { emitC } from '../../src/emit/c/program.ts'
+import { quantOf, type TensorType } from '../../src/ir/graph.ts'
+import { Xorshift32 } from '../../src/ir/random.ts'
+import { highProduct, requant } from '../../src/loops/arith.ts'
+import { add } from '../../src/ops/binary/op.ts'
+import { CaseBuilder, i8 } from '../../src/ops/case.ts'
+import { conv2d } from '../../src/ops/conv2d/op.ts'
+import { depthwiseConv2d } from '../../src/ops/depthwise/op.ts'
+import { fullyConnected } from '../../src/ops/fully_connected/op.ts'
+import { makePlan } from '../../src/plan/make.ts'
+import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
+import { runPlan } from '../../src/run/interpreter.ts'
+import { reference } from '../../src/run/reference.ts'
+import { type Channel, type Form, type Output, shortForm } from '../../src/targets/armv7em/requantize.ts'
+import { targetOf } from '../../src/targets/index.ts'
+import { hashOf } from '../support/bits.ts'
+
+/** What the routines compute from the sum A, given 256 * A. */
+function short(a: number, form: Form, c: number): number {
+  const { multiplier, offset, shift, negative } = form.channels[c]
+  const high = (highProduct((256 * a) | 0, multiplier) + offset - (a < 0 ? negative : 0)) | 0
+  return Math.max(-128, Math.min(127, high >> shift))
+}
+
+function specified(a: number, { multiplier, shift }: Channel, { zero, low, high }: Output): number {
+  return Math.max(low, Math.min(high, requant(a, multiplier, shift) + zero))
+}
+
+describe('the short requantisation', () => {
+  const random = new Xorshift32(11)
+  const output = (zero: number): Output => ({ zero, low: -128, high: 127 })
+  const channel = (shift: number, range: number): Channel => ({
+    low: -range,
+    high: range,
+    multiplier: random.between(2 ** 30, 2 ** 31 - 1),
+    shift,
+  })
+
+  test.each([
+    ['a ReLU', -128],
+    ['a zero point inside', 7],
+  ])('is the specified one for every sum, with %s', (_, zero) => {
+    const channels = [-5, -6, -7, -8, -8].map((shift) => channel(shift, 60_000))
+    const form = shortForm(channels, output(zero))!
+    expect(form.shift).toBeDefined()
+    expect(form.signed).toBe(zero !== -128)
+    for (const [c, ch] of channels.entries())
+      for (let a = ch.low; a <= ch.high; a++)
+        if (short(a, form, c) !== specified(a, ch, output(zero)))
+          expect.fail(`channel ${c}, sum ${a}: ${short(a, form, c)}, specified ${specified(a, ch, output(zero))}`)
+  })
+
+  test('gives each channel a shift of its own where scales differ much', () => {
+    const channels = [channel(-2, 20_000), channel(-12, 4_000_000)]
+    const form = shortForm(channels, output(-128))!
+    expect(form.shift).toBeUndefined()
+    for (const [c, ch] of channels.entries())
+      for (let a = ch.low; a <= ch.high; a += 7)
+        if (short(a, form, c) !== specified(a, ch, output(-128))) expect.fail(`channel ${c}, sum ${a}`)
+  })
+
+  test('needs no bound for channels whose output never changes', () => {
+    const dead = { low: 2 ** 29, high: 2 ** 30, multiplier: 2 ** 30, shift: 0 }
+    const form = shortForm([channel(-7, 60_000), dead], output(-128))!
+    expect(short(2 ** 29, form, 1)).toBe(127)
+  })
+
+  test('is refused where a sum may not fit', () => {
+    expect(shortForm([channel(-12, 2 ** 23)], output(-128))).toBeUndefined()
+  })
+})
+
+/** Convolutions of many shapes side by side, each an output of its own. */
+function shapes() {
+  const b = new CaseBuilder('shapes', 21)
+  const outputs = []
+  let n = 0
+  const image = (h: number, w: number, c: number) => b.input(`x${n}`, i8([1, h, w, c], 0.05, -3 + n))
+  const quant = (relu: boolean) => ({ quant: quantOf(0.11, relu ? -128 : 9) })
+  const conv = (
+    [h, w, c]: number[],
+    [kh, kw]: number[],
+    channels: number,
+    { stride = 1, pad = [0, 0, 0, 0], relu = true, dilation = 1 } = {},
+  ) => {
+    const from = `conv${n++}`
+    const weight = b.weights(`${from}/w`, [channels, kh, kw, c], 0.004, 0)
+    const attrs = { stride: [stride, stride], dilation: [dilation, 1], pad, groups: 1, clamp: relu ? { min: 0 } : {} }
+    outputs.push(
+      b.one(conv2d, [image(h, w, c), weight, b.bias(`${from}/b`, channels, 900)], attrs, { ...quant(relu), from }),
+    )
+  }
+  const depthwise = ([h, w, c]: number[], [kh, kw]: number[], { stride = 1, pad = [0, 0, 0, 0], relu = true } = {}) => {
+    const from = `depthwise${n++}`
+    const weight = b.weights(`${from}/w`, [1, kh, kw, c], 0.02, 3)
+    const attrs = { stride: [stride, stride], dilation: [1, 1], pad, clamp: relu ? { min: 0 } : {} }
+    outputs.push(
+      b.one(depthwiseConv2d, [image(h, w, c), weight, b.bias(`${from}/b`, c, 900)], attrs, { ...quant(relu), from }),
+    )
+  }
+  const dense = (inputs: number, channels: number, relu = false) => {
+    const from = `dense${n}`
+    const x = b.input(`x${n++}`, i8([1, inputs], 0.05, 4))
+    const weight = b.weights(`${from}/w`, [channels, inputs], 0.01)
+    const attrs = { keepDims: false, clamp: relu ? { min: 0 } : {} }
+    outputs.push(
+      b.one(fullyConnected, [x, weight, b.bias(`${from}/b`, channels, 500)], attrs, { ...quant(relu), from }),
+    )
+  }
+  conv([4, 4, 8], [1, 1], 6)
+  conv([3, 3, 16], [1, 1], 7, { relu: false })
+  conv([5, 1, 4], [1, 1], 8, { relu: false })
+  conv([6, 7, 3], [3, 3], 8, { pad: [1, 1, 1, 1], stride: 2 })
+  conv([5, 5, 8], [3, 3], 5, { pad: [1, 1, 1, 1], relu: false })
+  conv([6, 6, 4], [3, 3], 4, { dilation: 2 })
+  conv([9, 4, 1], [5, 4], 6, { pad: [2, 1, 2, 2], stride: 2 })
+  conv([2, 2, 48], [2, 2], 3)
+  depthwise([6, 6, 8], [3, 3], { pad: [1, 1, 1, 1] })
+  depthwise([7, 9, 4], [3, 3], { pad: [0, 0, 1, 1], stride: 2, relu: false })
+  depthwise([8, 8, 6], [5, 5], { pad: [2, 2, 2, 2] })
+  depthwise([8, 10, 4], [7, 7], { pad: [3, 3, 3, 3], relu: false })
+  depthwise([5, 3, 4], [2, 4], { pad: [0, 1, 1, 2] })
+  depthwise([12, 1, 5], [4, 1])
+  depthwise([6, 6, 4], [6, 6])
+  dense(64, 12)
+  dense(10, 5, true)
+  dense(7, 1)
+  const sum: TensorType = i8([1, 3, 3, 5], 0.03, 11)
+  const [p, q] = [b.input('p', sum), b.input('q', i8([1, 3, 3, 5], 0.07, -20))]
+  outputs.push(b.one(add, [p, q], { clamp: {} }, { quant: quantOf(0.09, 1), from: 'add' }))
+  return b.graph(outputs)
+}
+
+describe('Armv7E-M routines', () => {
+  const graph = shapes()
+  const plan = makePlan(graph, targetOf('cortex-m4'))
+  const random = new Xorshift32(3)
+  const inputs = graph.inputs.map((v) => random.fill(v.type))
+  const expected = reference(graph).run(inputs).map(hashOf)
+
+  test('are used for these shapes', () => {
+    const recipes = plan.steps.map((s) => `${s.node.from} ${s.recipe}`)
+    expect(recipes.filter((r) => !/smla/.test(r))).toEqual([])
+  })
+
+  test('mean what the operators mean', () => {
+    expect(runPlan(plan, 0x5a).run(inputs).map(hashOf)).toEqual(expected)
+  })
+
+  test('stand once in the C file, with loops for other compilers beside each call', () => {
+    const [source] = emitC(plan, 'shapes').files
+    const names = [...source.text.matchAll(/^static MOTE_ASM void (\w+)\(/gm)].map((m) => m[1])
+    expect(new Set(names).size).toBe(names.length)
+    expect(source.text.split('#else').length).toBeGreaterThan(names.length)
+  })
+
+  const missing = missingDeviceTools()
+  test.skipIf(missing.length > 0).each(['cortex-m4', 'cortex-m7', 'cortex-m55'])(
+    `give the same bits on an emulated %s (skipped where ${missing.join(' and ') || 'nothing'} is missing)`,
+    (on) => {
+      const report = benchDevice(makePlan(graph, targetOf(on)), on, inputs)
+      expect(report.outputFnv1a).toEqual(expected)
+    },
+    60_000,
+  )
+})
