@@ -4,6 +4,7 @@
 import { InputError } from '../errors.ts'
 import { dense } from './armv7em/dense.ts'
 import { depthwise } from './armv7em/depthwise.ts'
+import { shorten } from './armv7em/shorten.ts'
 import { sum } from './armv7em/sum.ts'
 import { dotProducts, lanes, shareLoads } from './recipes.ts'
 import type { Recipe, Target } from './target.ts'
@@ -19,9 +20,9 @@ const TARGETS: readonly Target[] = [
   { name: 'wasm', emits: 'wasm', align: 16, recipes: [dotProducts(2, 4), lanes] },
   c('c'),
   c('portable'),
-  c('cortex-m4', [dense, depthwise, sum]),
-  c('cortex-m7', [dense, depthwise, sum]),
-  c('cortex-m55', [dense, depthwise, sum]),
+  c('cortex-m4', [dense, depthwise, sum, shorten]),
+  c('cortex-m7', [dense, depthwise, sum, shorten]),
+  c('cortex-m55', [dense, depthwise, sum, shorten]),
 ]
 
 export const TARGET_NAMES: readonly string[] = TARGETS.map((t) => t.name)

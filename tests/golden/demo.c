@@ -1,4 +1,4 @@
-/* demo for cortex-m4. Generated; see demo.h. */
+/* demo for c. Generated; see demo.h. */
 #include "demo.h"
 
 #include <stddef.h>

@@ -15,6 +15,10 @@ test.each(Object.entries(NETS))('%s is printed as it was', async (name, net) => 
     `${name}.graph.txt`,
   )
   await expect(printPlan(plan)).toMatchFileSnapshot(`${name}.plan.txt`)
-  for (const file of compile(net(), { target: 'cortex-m4', name }).files)
-    await expect(file.data).toMatchFileSnapshot(file.name)
+  for (const file of compile(net(), { target: 'c', name }).files) await expect(file.data).toMatchFileSnapshot(file.name)
+})
+
+test('routines of a Cortex-M4 are printed as they were', async () => {
+  const [source] = compile(separable(), { target: 'cortex-m4', name: 'separable' }).files
+  await expect(source.data).toMatchFileSnapshot('separable.m4.c')
 })

@@ -1,4 +1,4 @@
-/* recurrent for cortex-m4. Generated; see recurrent.h. */
+/* recurrent for c. Generated; see recurrent.h. */
 #include "recurrent.h"
 
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* residual for cortex-m4. Generated; see residual.h. */
+/* residual for c. Generated; see residual.h. */
 #include "residual.h"
 
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* separable for cortex-m4. Generated; see separable.h. */
+/* separable for c. Generated; see separable.h. */
 #include "separable.h"
 
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* two-inputs for cortex-m4. Generated; see two_inputs.h. */
+/* two-inputs for c. Generated; see two_inputs.h. */
 #include "two_inputs.h"
 
 #include <stddef.h>
