@@ -6,7 +6,7 @@ import { ModelError, MoteError } from '../errors.ts'
 import { Builder } from '../ir/build.ts'
 import { bytesOf, elemOf, type Graph, type Quant, type TensorType, type Value } from '../ir/graph.ts'
 import { FOLD_BYTES, MAX_BYTES, MAX_RANK } from '../ir/limits.ts'
-import type { OptionValue, TfliteNode, TfliteSpelling } from '../ir/op.ts'
+import type { OptionField, OptionValue, TfliteNode, TfliteSpelling } from '../ir/op.ts'
 import { verify } from '../ir/verify.ts'
 import { count, type Data, newData } from '../loops/ir.ts'
 import { OPS } from '../ops/index.ts'
@@ -14,11 +14,13 @@ import { rangeOf } from '../ops/quant.ts'
 import { quantize } from '../ops/quantize/op.ts'
 import { TFLITE_READINGS } from '../ops/readings.ts'
 import { Table } from './flatbuffer.ts'
+import { readFlexMap } from './flexbuffer.ts'
 import {
   BUFFER,
   CUSTOM,
   dtypeOfCode,
   IDENTIFIER,
+  keyOf,
   MODEL,
   OPERATOR,
   OPERATOR_CODE,
@@ -30,11 +32,13 @@ import {
   typeName,
 } from './tflite_schema.ts'
 
-const SPELLINGS: ReadonlyMap<number, TfliteSpelling> = new Map(
-  [...[...OPS.values()].flatMap((op) => op.spelled.tflite ?? []), ...TFLITE_READINGS].map((spelling) => [
-    spelling.code,
-    spelling,
-  ]),
+type Readable = TfliteSpelling & Required<Pick<TfliteSpelling, 'read'>>
+
+/** By code, custom operators by name. */
+const SPELLINGS: ReadonlyMap<number | string, Readable> = new Map(
+  [...[...OPS.values()].flatMap((op) => op.spelled.tflite ?? []), ...TFLITE_READINGS]
+    .filter((spelling): spelling is Readable => spelling.read !== undefined)
+    .map((spelling) => [keyOf(spelling), spelling]),
 )
 
 /** The hint where an operator failed in a way of its own: a fault of mote's, unless the file is damaged. */
@@ -62,7 +66,7 @@ export function readTflite(bytes: Uint8Array): Graph {
 /** One operator of the file with its spelling found and its tensor numbers read. */
 interface Operator {
   readonly table: Table
-  readonly spelling: TfliteSpelling
+  readonly spelling: Readable
   readonly inputs: readonly number[]
   readonly outputs: readonly number[]
 }
@@ -72,7 +76,8 @@ function operatorsOf(model: Table, main: Table): Operator[] {
   const codes = (model.get(MODEL.operator_codes) ?? []).map((table) => {
     const code = Math.max(table.get(OPERATOR_CODE.deprecated_builtin_code), table.get(OPERATOR_CODE.builtin_code))
     const custom = code === CUSTOM ? (table.get(OPERATOR_CODE.custom_code) ?? '') : undefined
-    return { name: custom === undefined ? operatorName(code) : `custom "${custom}"`, spelling: SPELLINGS.get(code) }
+    const name = custom === undefined ? operatorName(code) : `custom "${custom}"`
+    return { name, spelling: SPELLINGS.get(custom ?? code) }
   })
   const missing = new Map<string, number>()
   const operators = (main.get(SUBGRAPH.operators) ?? []).flatMap((table, i): Operator[] => {
@@ -257,7 +262,7 @@ class Importer {
       throw new ModelError(where, 'is stored sparse', 'convert the model without sparse storage')
     if (bytesOf({ dtype, shape }) > MAX_BYTES)
       throw new ModelError(where, `has shape [${shape}], that is more than ${MAX_BYTES} bytes`)
-    const quant = ['f64', 'f32', 'f16', 'bool'].includes(dtype)
+    const quant = ['f64', 'f32', 'f16', 'u64', 'u32', 'bool'].includes(dtype)
       ? undefined
       : quantOfTensor(table, { dtype, shape }, where)
     if (quant && this.recentred.has(t))
@@ -382,6 +387,7 @@ function quantOfTensor(table: Table, { dtype, shape }: TensorType, where: string
 function optionsOf(operator: Table, spelling: TfliteSpelling, where: string): Record<string, OptionValue> {
   if (!spelling.options) return {}
   const { id, fields } = spelling.options
+  if (spelling.code === CUSTOM) return customOptions(operator.get(OPERATOR.custom_options), fields, where)
   const type = operator.get(OPERATOR.builtin_options_type)
   const table = type === 0 ? undefined : operator.get(OPERATOR.builtin_options)
   if (table && type !== id) throw new ModelError(where, `has options of kind ${type}, expected ${id}`, DAMAGED)
@@ -391,6 +397,23 @@ function optionsOf(operator: Table, spelling: TfliteSpelling, where: string): Re
       if (field.default !== undefined) return [name, field.default]
       const list = field.type === 'string' || field.type === 'i32[]' || field.type === 'f32[]'
       return [name, list ? undefined : field.type === 'bool' ? false : 0]
+    }),
+  )
+}
+
+/** The options of a custom operator: the file says each that has no default. */
+function customOptions(
+  bytes: Uint8Array | undefined,
+  fields: Readonly<Record<string, OptionField>>,
+  where: string,
+): Record<string, OptionValue> {
+  const said = readFlexMap(bytes ?? new Uint8Array(0), where)
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, { type, default: otherwise }]) => {
+      const value = said.get(name) ?? otherwise
+      if (value === undefined)
+        throw new ModelError(where, `does not say the option "${name}"; it has [${[...said.keys()]}]`, DAMAGED)
+      return [name, type === 'bool' ? value !== false && value !== 0 : Number(value)]
     }),
   )
 }

@@ -2,6 +2,7 @@
 // builtin operators, by number. Source: schema.fbs, version 3.
 
 import type { DType } from '../ir/graph.ts'
+import type { TfliteSpelling } from '../ir/op.ts'
 import type { Field } from './flatbuffer.ts'
 
 export const IDENTIFIER = 'TFL3'
@@ -53,6 +54,7 @@ export const OPERATOR = {
   outputs: { slot: 2, type: 'i32[]' },
   builtin_options_type: { slot: 3, type: 'u8' },
   builtin_options: { slot: 4, type: 'table' },
+  custom_options: { slot: 5, type: 'u8[]' },
 } as const satisfies Record<string, Field>
 
 /** `offset` and `size` place data outside the FlatBuffer, for files beyond 2 GB; valid where offset > 1. */
@@ -73,6 +75,8 @@ export const TYPE_CODES = {
   i16: 7,
   i8: 9,
   f64: 10,
+  u64: 12,
+  u32: 15,
   i4: 17,
   i2: 19,
 } as const satisfies Partial<Record<DType, number>>
@@ -93,6 +97,11 @@ export function typeName(code: number): string {
 /** Operator codes up to this number are also written in the field that older readers know. */
 export const LARGEST_OLD_CODE = 127
 export const CUSTOM = 32
+
+/** What tells operators of a file apart: their code, of custom operators their name. */
+export function keyOf({ code, name }: Pick<TfliteSpelling, 'code' | 'name'>): number | string {
+  return code === CUSTOM ? name : code
+}
 
 const OPERATOR_NAMES = (
   'ADD AVERAGE_POOL_2D CONCATENATION CONV_2D DEPTHWISE_CONV_2D DEPTH_TO_SPACE DEQUANTIZE EMBEDDING_LOOKUP FLOOR ' +

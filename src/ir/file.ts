@@ -14,7 +14,20 @@ const VERSION = 1
 const PRELUDE = 24
 
 const FLOATS = ['f64', 'f32', 'f16'] as const satisfies DType[]
-const DTYPES = [...FLOATS, 'i64', 'i32', 'i16', 'i8', 'u8', 'i4', 'i2', 'bool', 'bit'] as const satisfies DType[]
+const DTYPES = [
+  ...FLOATS,
+  'i64',
+  'i32',
+  'i16',
+  'i8',
+  'u64',
+  'u32',
+  'u8',
+  'i4',
+  'i2',
+  'bool',
+  'bit',
+] as const satisfies DType[]
 const STORAGES = ['const', 'temp', 'state', 'param', 'slow'] as const satisfies Storage[]
 const ELEMS = ['i8', 'u8', 'i16', 'i32', 'i64', 'f16', 'f32', 'f64'] as const satisfies Elem[]
 

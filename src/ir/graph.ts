@@ -3,8 +3,25 @@
 import { count, type Data, type Elem, elemBytes } from '../loops/ir.ts'
 import type { Attrs, Op } from './op.ts'
 
-/** Types of stored elements. Below 8 bits elements are packed, the first in the low bits. */
-export type DType = 'f64' | 'f32' | 'f16' | 'i64' | 'i32' | 'i16' | 'i8' | 'u8' | 'i4' | 'i2' | 'bool' | 'bit'
+/**
+ * Types of stored elements. Below 8 bits elements are packed, the first in the low bits. Data and kernels hold u32 and u64
+ * as the i32 and i64 of the same bits.
+ */
+export type DType =
+  | 'f64'
+  | 'f32'
+  | 'f16'
+  | 'i64'
+  | 'i32'
+  | 'i16'
+  | 'i8'
+  | 'u64'
+  | 'u32'
+  | 'u8'
+  | 'i4'
+  | 'i2'
+  | 'bool'
+  | 'bit'
 
 /** real = scale * (stored - zero), per tensor (one entry) or per slice of `axis`. Scales are exact float32 values. */
 export interface Quant {
@@ -67,6 +84,10 @@ export function elemOf(dtype: DType): Elem | undefined {
   switch (dtype) {
     case 'bool':
       return 'u8'
+    case 'u32':
+      return 'i32'
+    case 'u64':
+      return 'i64'
     case 'i4':
     case 'i2':
     case 'bit':
@@ -84,6 +105,8 @@ const BITS: Record<DType, number> = {
   i32: 32,
   i16: 16,
   i8: 8,
+  u64: 64,
+  u32: 32,
   u8: 8,
   i4: 4,
   i2: 2,

@@ -2,7 +2,15 @@
 
 import { Xorshift32 } from '../../src/ir/random.ts'
 import { count } from '../../src/loops/ir.ts'
-import { type FileGraph, type FileNode, type FileTensor, floats, longs, onnxFile } from '../support/onnx_file.ts'
+import {
+  type FileFunction,
+  type FileGraph,
+  type FileNode,
+  type FileTensor,
+  floats,
+  longs,
+  onnxFile,
+} from '../support/onnx_file.ts'
 
 type Operand = readonly number[] | FileTensor
 
@@ -71,6 +79,7 @@ const NETS: Readonly<Record<string, FileGraph>> = {
   shapes: SHAPES,
   conv: net('Conv', [[1, 4, 5, 6], weights([4, 2, 3, 2])], { group: 2, dilations: [1, 2], auto_pad: 'SAME_UPPER' }),
   'conv 1d': net('Conv', [[1, 2, 9], weights([3, 2, 3])], { pads: [1, 0], strides: [2] }),
+  'conv 3d': net('Conv', [[1, 2, 3, 4, 3], weights([2, 1, 2, 2, 2])], { group: 2, pads: [1, 0, 1, 0, 0, 0] }),
   'transposed conv': net('ConvTranspose', [[1, 2, 4, 3], weights([2, 3, 3, 3])], {
     strides: [2, 2],
     pads: [1, 1, 1, 1],
@@ -87,6 +96,13 @@ const NETS: Readonly<Record<string, FileGraph>> = {
     strides: [2, 1],
     ceil_mode: 1,
   }),
+  'max pool with indices': net(
+    'MaxPool',
+    [[1, 2, 4, 5]],
+    { kernel_shape: [3, 2], pads: [1, 0, 1, 0], strides: [2, 1] },
+    2,
+  ),
+  'average pool 3d': net('AveragePool', [[1, 2, 3, 4, 3]], { kernel_shape: [2, 2, 2], pads: [1, 0, 0, 0, 0, 1] }),
   'average pool': net('AveragePool', [[1, 3, 6, 7]], {
     kernel_shape: [3, 2],
     pads: [1, 0, 1, 1],
@@ -144,6 +160,14 @@ const NETS: Readonly<Record<string, FileGraph>> = {
   where: net('Where', [{ name: '', type: 9, dims: [3], data: Uint8Array.of(1, 0, 1) }, [2, 3], [2, 1]]),
   'depth to space': net('DepthToSpace', [[1, 8, 2, 3]], { blocksize: 2, mode: 'CRD' }),
   quantize: net('QuantizeLinear', [[2, 3], floats('', [3], [0.5, 0.25, 1]), bytes(3, [3])], { axis: 1 }),
+  'quantize in blocks': net(
+    'QuantizeLinear',
+    [[2, 4], weights([2, 2]), { ...bytes(3, [2, 2]), data: new Int8Array(4) }],
+    {
+      axis: 1,
+      block_size: 2,
+    },
+  ),
   dequantize: net('DequantizeLinear', [bytes(3, [2, 3]), scalar(0.5), byteScalar(3)]),
   'quantised conv': {
     inputs: [{ name: 'x', type: 3, dims: [1, 2, 4, 4] }],
@@ -160,10 +184,34 @@ const NETS: Readonly<Record<string, FileGraph>> = {
   gru: net('GRU', [[3, 1, 2], weights([1, 9, 2]), weights([1, 9, 3])], { hidden_size: 3, linear_before_reset: 1 }, 1),
 }
 
+const CALLS: FileGraph = {
+  inputs: [{ name: 'x', dims: [2, 3] }],
+  nodes: [
+    { op: 'F', domain: 'own', inputs: ['x'], outputs: ['a'], attrs: { axis: 0 } },
+    { op: 'F', domain: 'own', inputs: ['a', 'x'], outputs: ['y'] },
+  ],
+  outputs: ['y'],
+}
+const FUNCTIONS: readonly FileFunction[] = [
+  {
+    name: 'F',
+    domain: 'own',
+    inputs: ['x', 'high'],
+    outputs: ['y'],
+    defaults: { axis: 1 },
+    nodes: [
+      { op: 'G', domain: 'own', inputs: ['x'], outputs: ['g'] },
+      { op: 'Softmax', inputs: ['g'], outputs: ['y'], attrs: { axis: { ref: 'axis' } } },
+    ],
+  },
+  { name: 'G', domain: 'own', inputs: ['x'], outputs: ['y'], nodes: [{ op: 'Neg', inputs: ['x'], outputs: ['y'] }] },
+]
+
 /** The files by name. */
 export function onnxNets(): { name: string; bytes: Uint8Array }[] {
-  return Object.entries(NETS).map(([name, graph]) => ({
+  const nets = Object.entries(NETS).map(([name, graph]) => ({
     name,
     bytes: onnxFile(graph, ['reduce mean', 'reduce l2'].includes(name) ? 13 : 17),
   }))
+  return [...nets, { name: 'functions', bytes: onnxFile(CALLS, 17, FUNCTIONS) }]
 }

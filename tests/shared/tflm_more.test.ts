@@ -1,10 +1,8 @@
 // Every further model and graph that TensorFlow Lite Micro runs (nine are in tflm.test.ts): integer outputs by their hash, floats within a tolerance,
-// each operator's output, stateful models over three runs. What is refused is listed with its reason, and the list is held
-// to: a listed model that starts to import fails here.
+// each operator's output, stateful models over three runs.
 
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../src/emit/program.ts'
-import { ModelError } from '../../src/errors.ts'
 import type { Graph } from '../../src/ir/graph.ts'
 import { fingerprint } from '../../src/ir/hash.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
@@ -13,7 +11,6 @@ import { instantiate } from '../../src/run/instantiate.ts'
 import type { RunningModel } from '../../src/run/model.ts'
 import { reference } from '../../src/run/reference.ts'
 import { describeShared, sharedJson, sharedModel, sharedNames } from './shared.ts'
-import { REFUSED } from './tflm_refused.ts'
 
 interface Invoke {
   readonly inputs: readonly { readonly fnv1a: string }[]
@@ -95,25 +92,8 @@ describeShared('TensorFlow Lite Micro, further models', () => {
   const records = files()
     .flatMap(recordsOf)
     .filter((r) => !compared.has(r.model))
-  const imported = records.filter((r) => !(r.model in REFUSED))
 
-  test('the list of refusals names models of the goldens only', () => {
-    const known = new Set(records.map((r) => r.model))
-    expect(Object.keys(REFUSED).filter((m) => !known.has(m))).toEqual([])
-  })
-
-  test.each(records.filter((r) => r.model in REFUSED).map((r) => r.model))('%s is refused', (model) => {
-    let reason: unknown
-    try {
-      sharedModel(model)
-    } catch (e) {
-      reason = e
-    }
-    expect(reason).toBeInstanceOf(ModelError)
-    expect(String(reason)).toContain(REFUSED[model])
-  })
-
-  describe.each(imported.map((r) => [r.model, r] as const))('%s', (model, golden) => {
+  describe.each(records.map((r) => [r.model, r] as const))('%s', (model, golden) => {
     test('the reference computes every operator', () => {
       const graph = sharedModel(model)
       const all = golden.invokes.reduce((n, { op_outputs }) => n + op_outputs.length, 0)

@@ -17,6 +17,7 @@ const EDGES: Readonly<Record<string, Data>> = {
   u8: Uint8Array.of(0, 1, 127, 255),
   i16: Int16Array.of(0, -1, 300, 32767, -32768),
   i32: Int32Array.of(0, -1, 300, 2 ** 31 - 1, -(2 ** 31), 16777217),
+  u32: Int32Array.of(0, 1, -1, 2 ** 31 - 1, -(2 ** 31), 16777217, -127),
   i64: BigInt64Array.of(0n, -1n, 300n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 32n, 2n ** 40n + 1n, 9007199791611905n),
   bool: Uint8Array.of(0, 1),
 }

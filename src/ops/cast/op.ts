@@ -1,6 +1,6 @@
 // Elements as another type: floats to whole numbers truncated (and saturated where they do not fit 32 or 64 bits, of
 // which the low bits are kept), numbers to bool by whether they are zero, everything else to the nearest. Scales are not
-// looked at.
+// looked at. u32 takes the low 32 bits of a whole number.
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
@@ -16,10 +16,11 @@ import { numberAttr } from '../onnx.ts'
 import { expectDtype } from '../quant.ts'
 import { type Scalar, scalarsOf } from '../scalars.ts'
 import { operand, operands, reading } from '../tflite.ts'
+import { unsigned } from '../unsigned.ts'
 
 export type Cast = Attrs & { readonly to: DType }
 
-const DTYPES: readonly DType[] = ['f32', 'f64', 'f16', 'i8', 'u8', 'i16', 'i32', 'i64', 'bool']
+const DTYPES: readonly DType[] = ['f32', 'f64', 'f16', 'i8', 'u8', 'i16', 'i32', 'u32', 'i64', 'bool']
 
 /** Numbers of the element types in ONNX files, and in .tflite files. */
 const CODES: Partial<Record<DType, { readonly onnx: number; readonly tflite: number }>> = {
@@ -32,6 +33,7 @@ const CODES: Partial<Record<DType, { readonly onnx: number; readonly tflite: num
   bool: { onnx: 9, tflite: 6 },
   f16: { onnx: 10, tflite: 1 },
   f64: { onnx: 11, tflite: 10 },
+  u32: { onnx: 12, tflite: 15 },
 }
 
 /** f64 to the float32 from which the nearest f16 is the f64's too: truncated, the last bit 1 where anything was lost. */
@@ -71,16 +73,18 @@ function nearestHalf(x: number): number {
   return f32ToF16(cell.getFloat32(0))
 }
 
-function evaluate(x: ArrayLike<Scalar>, n: number, to: DType): Data {
+function evaluate(x: ArrayLike<Scalar>, n: number, from: DType, to: DType): Data {
   const y = newData(elemOf(to)!, n)
   const float = to === 'f32' || to === 'f64' || to === 'f16'
   for (let i = 0; i < n; i++) {
-    const v = x[i]
+    const v = from === 'u32' ? BigInt(Number(x[i]) >>> 0) : x[i]
     if (to === 'bool') y[i] = Number(v) === 0 ? 0 : 1
     else if (y instanceof BigInt64Array) y[i] = typeof v === 'bigint' ? v : toI64(v)
     else if (y instanceof Uint16Array) y[i] = nearestHalf(Number(v))
     else if (float) y[i] = typeof v === 'bigint' && to === 'f32' ? longToF32(v) : Number(v)
-    else y[i] = typeof v === 'bigint' ? Number(BigInt.asIntN(32, v)) : toI32(v)
+    else if (typeof v === 'bigint' || to === 'u32')
+      y[i] = Number(BigInt.asIntN(32, typeof v === 'bigint' ? v : toI64(v)))
+    else y[i] = toI32(v)
   }
   return y
 }
@@ -146,14 +150,20 @@ export const cast: Op<Cast> = {
     expectOutputs(node, cast.infer([x], node.attrs))
   },
 
-  eval: (node, [x]) => [evaluate(scalarsOf(x), count(node.outputs[0].type.shape), node.attrs.to)],
+  eval: (node, [x]) => [
+    evaluate(scalarsOf(x), count(node.outputs[0].type.shape), node.inputs[0]!.type.dtype, node.attrs.to),
+  ],
 
   lower(node) {
-    const from = registerOf(elemOfValue(node.inputs[0]!)).num
+    const wide = node.inputs[0]!.type.dtype === 'u32'
+    const from = wide ? 'i64' : registerOf(elemOfValue(node.inputs[0]!)).num
     const { to } = node.attrs
-    return elementwise('cast', node, NOTHING, (x) => {
+    return elementwise('cast', node, NOTHING, (loaded) => {
+      const x = wide ? unsigned(loaded) : loaded
       if (to === 'bool') return [[], L.op('ne', x, L.constantOf(x.type, 0))]
       if (to === 'f16' && from === 'f64') return toOdd(x)
+      const float = from === 'f32' || from === 'f64'
+      if (to === 'u32' && float) return [[], L.op('wrap', L.op('toI64', x))]
       return [[], convert(x, from, registerOf(elemOf(to)!).num)]
     })
   },
