@@ -2,11 +2,14 @@
 // express it. Reading the file back gives the same graph. Source: the TensorFlow Lite schema.
 
 import { Builder, type Offset } from 'flatbuffers'
+import { encode } from 'flatbuffers/js/flexbuffers.js'
 import { ModelError } from '../errors.ts'
 import { initialState, uniqueNames } from '../import/tflite.ts'
 import {
   BUFFER,
+  CUSTOM,
   IDENTIFIER,
+  keyOf,
   LARGEST_OLD_CODE,
   MODEL,
   OPERATOR,
@@ -17,8 +20,8 @@ import {
   TYPE_CODES,
 } from '../import/tflite_schema.ts'
 import { layer } from '../ir/build.ts'
-import { type Graph, type Node, type Quant, type Value, valuesOf } from '../ir/graph.ts'
-import type { TfliteRecord, TfliteSpelling } from '../ir/op.ts'
+import { type Graph, type Node, type Quant, readers, type Value } from '../ir/graph.ts'
+import type { Surroundings, TfliteRecord, TfliteSpelling } from '../ir/op.ts'
 import { printNode } from '../ir/print.ts'
 import { verify } from '../ir/verify.ts'
 import type { Data } from '../loops/ir.ts'
@@ -30,9 +33,13 @@ import { type Fields, type Values, writeTable } from './flatbuffer.ts'
  */
 export function writeTflite(graph: Graph): Uint8Array {
   verify(graph)
-  const records = graph.nodes.map((node) => ({ node, ...spell(node) }))
+  const records = recordsOf(graph)
   const values = [
-    ...new Set([...valuesOf(graph), ...records.flatMap((r) => r.record.inputs.filter((v) => v !== undefined))]),
+    ...new Set([
+      ...graph.inputs,
+      ...records.flatMap((r) => [...r.inputs.filter((v) => v !== undefined), ...r.outputs]),
+      ...graph.outputs,
+    ]),
   ]
   const names = uniqueNames(values.map((v) => v.name))
   const numberOf = new Map(values.map((v, i) => [v, i]))
@@ -42,16 +49,19 @@ export function writeTflite(graph: Graph): Uint8Array {
   const buffers = new Buffers(b)
   const tensors = values.map((v, i) => writeTensor(b, v, names[i], buffers))
 
-  const codes = [...new Set(records.map((r) => r.spelling.code))]
-  const operators = records.map(({ node, spelling, record }) =>
+  const codes = [...new Map(records.map(({ spelling }) => [keyOf(spelling), spelling])).values()]
+  const numbers = new Map(codes.map((spelling, i) => [keyOf(spelling), i]))
+  const operators = records.map(({ spelling, inputs, outputs, options }) =>
     writeTable(b, OPERATOR, {
-      opcode_index: codes.indexOf(spelling.code),
-      inputs: listed(record.inputs).map(tensor),
-      outputs: node.outputs.map(tensor),
-      ...(spelling.options && {
-        builtin_options_type: spelling.options.id,
-        builtin_options: writeTable(b, spelling.options.fields as Fields, record.options as Values<Fields>),
-      }),
+      opcode_index: numbers.get(keyOf(spelling)),
+      inputs: listed(inputs).map(tensor),
+      outputs: outputs.map(tensor),
+      ...(spelling.code === CUSTOM
+        ? { custom_options: encode(options) }
+        : spelling.options && {
+            builtin_options_type: spelling.options.id,
+            builtin_options: writeTable(b, spelling.options.fields as Fields, options as Values<Fields>),
+          }),
     }),
   )
   const main = writeTable(b, SUBGRAPH, {
@@ -63,10 +73,11 @@ export function writeTflite(graph: Graph): Uint8Array {
   })
   const model = writeTable(b, MODEL, {
     version: 3,
-    operator_codes: codes.map((code) =>
+    operator_codes: codes.map(({ code, name }) =>
       writeTable(b, OPERATOR_CODE, {
         deprecated_builtin_code: Math.min(code, LARGEST_OLD_CODE),
         builtin_code: code,
+        ...(code === CUSTOM && { custom_code: name }),
       }),
     ),
     subgraphs: [main],
@@ -77,11 +88,42 @@ export function writeTflite(graph: Graph): Uint8Array {
   return b.asUint8Array().slice()
 }
 
-function spell(node: Node): { spelling: TfliteSpelling; record: TfliteRecord } {
-  for (const spelling of node.op.spelled.tflite ?? []) {
-    const record = spelling.write?.(node)
-    if (record) return { spelling, record }
+/** An operator of the file. */
+interface Written extends TfliteRecord {
+  readonly spelling: TfliteSpelling
+  readonly outputs: readonly Value[]
+}
+
+/** The graph's operators, without nodes whose work the operators of other nodes do. Throws ModelError for what has none. */
+function recordsOf(graph: Graph): Written[] {
+  const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((v) => [v, node])))
+  const reading = readers(graph)
+  const around: Surroundings = {
+    producer: (v) => producers.get(v),
+    readers: (v) => reading.get(v) ?? [],
+    isOutput: (v) => graph.outputs.includes(v),
   }
+  const written = new Map(graph.nodes.map((node) => [node, spell(node, around)]))
+  const covered = new Set([...written.values()].flatMap((all) => all?.flatMap((r) => r.covers ?? []) ?? []))
+  const records = graph.nodes.filter((node) => !covered.has(node)).map((node) => written.get(node) ?? refused(node))
+  const needed = new Set([...records.flat().flatMap((r) => r.inputs), ...graph.outputs])
+  const given = new Set(records.flat().flatMap((r) => r.outputs))
+  for (const node of covered) if (node.outputs.some((v) => needed.has(v) && !given.has(v))) refused(node)
+  return records.flat()
+}
+
+function spell(node: Node, around: Surroundings): Written[] | undefined {
+  for (const spelling of node.op.spelled.tflite ?? []) {
+    const written = spelling.write?.(node, around)
+    if (!written) continue
+    if ('inputs' in written) return [{ outputs: node.outputs, ...written, spelling }]
+    const parts = written.map((part) => spell(part, around))
+    if (parts.every((part) => part !== undefined)) return parts.flat()
+  }
+  return undefined
+}
+
+function refused(node: Node): never {
   throw new ModelError(
     layer(node),
     `TensorFlow Lite has no operator for ${printNode(node)}`,

@@ -63,20 +63,39 @@ export interface TfliteNode {
   readonly result: NodeOptions & { readonly types: readonly TensorType[] }
 }
 
-/** One operator as the exporter is to write it; its outputs are the node's. */
-export type TfliteRecord = Pick<TfliteNode, 'inputs' | 'options'>
+/** One operator as the exporter is to write it. */
+export interface TfliteRecord extends Pick<TfliteNode, 'inputs' | 'options'> {
+  /** What it computes, where that is not the node's outputs. */
+  readonly outputs?: readonly Value[]
+  /** Other nodes whose work the operator does as well: they are not written, so nothing else may need what they compute. */
+  readonly covers?: readonly Node[]
+}
 
-/** How one builtin operator of the TFLite schema is read and written. */
+/** What surrounds a node that is written: the node that computes a value, and those that read it. */
+export interface Surroundings {
+  producer(value: Value): Node | undefined
+  readers(value: Value): readonly Node[]
+  /** Whether the value is an output of the model. */
+  isOutput(value: Value): boolean
+}
+
+/** How one operator of the TFLite schema, builtin or custom, is read and written. */
 export interface TfliteSpelling<A extends Attrs = Attrs> {
-  /** Name and number in the schema's BuiltinOperator enum. */
+  /** Name and number in the schema's BuiltinOperator enum; a custom operator has the number of CUSTOM and its own name. */
   readonly name: string
   readonly code: number
-  /** Number in the schema's BuiltinOptions union, and the table's fields. */
+  /** Number in the schema's BuiltinOptions union, and the table's fields; a custom operator's are those of a flexbuffer's map. */
   readonly options?: { readonly id: number; readonly fields: Readonly<Record<string, OptionField>> }
-  /** Appends the nodes that mean this operator and returns its outputs. Throws ModelError for what is not supported. */
-  read(build: Builder, node: TfliteNode): readonly Value[]
-  /** The operator as a file would hold it; undefined where this spelling cannot express the node. */
-  write?(node: Node<A>): TfliteRecord | undefined
+  /**
+   * Appends the nodes that mean this operator and returns its outputs. Throws ModelError for what is not supported.
+   * Absent where another spelling of the same operator reads it.
+   */
+  read?(build: Builder, node: TfliteNode): readonly Value[]
+  /**
+   * The operator as a file would hold it, or nodes that together compute the same and are written in its place;
+   * undefined where this spelling cannot express the node.
+   */
+  write?(node: Node<A>, around: Surroundings): TfliteRecord | readonly Node[] | undefined
 }
 
 /** An attribute of an ONNX node; tensors come as constant values. */
@@ -94,8 +113,13 @@ export interface OnnxNode {
   readonly result: NodeOptions
 }
 
-/** One node as the exporter is to write it; its outputs are the graph's. */
-export type OnnxRecord = Pick<OnnxNode, 'inputs' | 'attrs'>
+/** One node as the exporter is to write it. */
+export interface OnnxRecord extends Pick<OnnxNode, 'inputs' | 'attrs'> {
+  /** The operator's type, where that is not the spelling's. */
+  readonly name?: string
+  /** What it computes, where that is not the node's outputs. */
+  readonly outputs?: readonly Value[]
+}
 
 /** How one operator of the ONNX standard is read and written. */
 export interface OnnxSpelling<A extends Attrs = Attrs> {
@@ -104,8 +128,8 @@ export interface OnnxSpelling<A extends Attrs = Attrs> {
   readonly domain?: string
   /** Appends the nodes that mean this operator and returns its outputs. Throws ModelError for what is not supported. */
   read(build: Builder, node: OnnxNode): readonly Value[]
-  /** The node as a file would hold it; undefined where this spelling cannot express it. */
-  write?(node: Node<A>): OnnxRecord | undefined
+  /** The node as a file would hold it, in one record or several; undefined where this spelling cannot express it. */
+  write?(node: Node<A>): OnnxRecord | readonly OnnxRecord[] | undefined
 }
 
 export interface Op<A extends Attrs = Attrs> {

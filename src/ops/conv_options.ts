@@ -5,7 +5,35 @@ import type { Node, Value } from '../ir/graph.ts'
 import type { OptionValue, TfliteNode } from '../ir/op.ts'
 import type { Accumulating } from './accumulate.ts'
 import { clampOfTflite, clampToTflite } from './quant.ts'
-import { padOfTflite, padToTflite, type Window } from './window.ts'
+import { padOfTflite, padToTflite, WINDOW_FIELDS, type Window } from './window.ts'
+
+/** Operators that are of two kinds: with float32 inputs and int8 weights they quantise while the model runs. */
+export const CONV_2D = {
+  name: 'CONV_2D',
+  code: 3,
+  options: {
+    id: 1,
+    fields: {
+      ...WINDOW_FIELDS,
+      fused_activation_function: { slot: 3, type: 'i8', default: 0 },
+      dilation_w_factor: { slot: 4, type: 'i32', default: 1 },
+      dilation_h_factor: { slot: 5, type: 'i32', default: 1 },
+    },
+  },
+} as const
+export const FULLY_CONNECTED = {
+  name: 'FULLY_CONNECTED',
+  code: 9,
+  options: {
+    id: 8,
+    fields: {
+      fused_activation_function: { slot: 0, type: 'i8', default: 0 },
+      weights_format: { slot: 1, type: 'i8', default: 0 },
+      keep_num_dims: { slot: 2, type: 'bool', default: false },
+      asymmetric_quantize_inputs: { slot: 3, type: 'bool', default: false },
+    },
+  },
+} as const
 
 const sides = (v: Value) => v.type.shape.slice(1, 3)
 
@@ -26,7 +54,7 @@ export function writeConv(node: Node<Accumulating & Window>): Record<string, Opt
   const [x, w] = node.inputs as [Value, Value]
   const padding = padToTflite(node.attrs, sides(x), sides(w))
   const activation = clampToTflite(clamp)
-  if (padding === undefined || activation === undefined) return undefined
+  if (padding === undefined || activation === undefined || node.attrs.scaling) return undefined
   return {
     padding,
     stride_w: stride[1],

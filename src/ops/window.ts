@@ -2,10 +2,11 @@
 // loops over one window with its bounds conditions. Activations are NHWC.
 
 import { ModelError } from '../errors.ts'
-import { type Node, sameQuant } from '../ir/graph.ts'
+import { type Node, sameQuant, type Value } from '../ir/graph.ts'
 import type { Attrs, Effect, OptionField, OptionValue } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
 import type { Expr, Stmt } from '../loops/ir.ts'
+import { type Pad, pad } from './shape/pad.ts'
 
 /** [height, width] strides and dilations; [top, left, bottom, right] padding in elements. */
 export type Window = {
@@ -56,6 +57,25 @@ export function padToTflite(w: Window, input: readonly number[], kernel: readonl
   const is = (padding: number) =>
     padOfTflite(padding, input, kernel, w.stride, w.dilation).every((p, i) => p === w.pad[i])
   return is(1) ? 1 : is(0) ? 0 : undefined
+}
+
+/**
+ * For padding that has no word in the schema: a node that widens the input by `value`, and this node without padding.
+ * Undefined where nothing is padded, or less than nothing.
+ */
+export function padFirst<A extends Attrs & Pick<Window, 'pad'>>(
+  node: Node<A>,
+  value: number,
+): readonly Node[] | undefined {
+  const [top, left, bottom, right] = node.attrs.pad
+  const x = node.inputs[0]!
+  if (node.attrs.pad.some((p) => p < 0) || node.attrs.pad.every((p) => p === 0)) return undefined
+  const attrs = { low: [0, top, left, 0], high: [0, bottom, right, 0], value }
+  const shape = x.type.shape.map((e, d) => attrs.low[d] + e + attrs.high[d])
+  const wide: Value = { name: `${node.outputs[0].name}/padded`, type: { ...x.type, shape }, storage: 'temp' }
+  const padding: Node<Pad> = { op: pad, attrs, inputs: [x], outputs: [wide], from: node.from }
+  const bare = { ...node, attrs: { ...node.attrs, pad: [0, 0, 0, 0] }, inputs: [wide, ...node.inputs.slice(1)] }
+  return [padding as Node, bare as Node]
 }
 
 /** The slots that the schema's windowed option tables share. */

@@ -4,17 +4,18 @@
 
 import { ModelError } from '../../errors.ts'
 import { type Builder, layer, type NodeOptions } from '../../ir/build.ts'
-import type { Node, TensorType, Value } from '../../ir/graph.ts'
-import type { Attrs, Call, Op } from '../../ir/op.ts'
+import { type Node, sameShape, type TensorType, type Value } from '../../ir/graph.ts'
+import type { Attrs, Call, Op, Surroundings, TfliteRecord } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
+import { CONV_2D, FULLY_CONNECTED, writeConv } from '../conv_options.ts'
 import { parameters } from '../parameters.ts'
-import { type Clamp, expectDtype } from '../quant.ts'
+import { type Clamp, clampToTflite, expectDtype } from '../quant.ts'
 import { reshape } from '../shape/reshape.ts'
 import { eachTap, expectWindow, overWindow, type Window, windowOutput } from '../window.ts'
-import { dynamicQuantize } from './dynamic.ts'
+import { type DynamicQuantize, dynamicQuantize } from './dynamic.ts'
 
 export type HybridConv2d = Attrs & Window & { readonly clamp: Clamp }
 
@@ -85,9 +86,62 @@ function lower(node: Node<HybridConv2d>): Call {
   }
 }
 
+/** The node that quantises for `node`, if it does so for all its operands. */
+function quantiser({ inputs: [data, , scale, zero] }: Node<HybridConv2d>, around: Surroundings) {
+  const node = around.producer(data!)
+  const all = node?.op.name === dynamicQuantize.name && [data, scale, zero].every((v, i) => v === node.outputs[i])
+  return all ? (node as Node<DynamicQuantize>) : undefined
+}
+
+/** TensorFlow Lite's convolution quantises asymmetrically where weights have a scale for each output, and only there. */
+function writeConvolution(node: Node<HybridConv2d>, around: Surroundings): TfliteRecord | undefined {
+  const before = quantiser(node, around)
+  const [, w, , , b] = node.inputs
+  const options = before && writeConv({ ...node, inputs: [before.inputs[0], w] })
+  if (!options || before.attrs.asymmetric !== (w!.type.quant!.scale.length !== 1)) return undefined
+  return { inputs: [before.inputs[0], w, b], options, covers: [before as Node] }
+}
+
+/** A convolution of 1 x 1 between two reshapes. */
+function writeFullyConnected(node: Node<HybridConv2d>, around: Surroundings): TfliteRecord | undefined {
+  const [y] = node.outputs
+  const [, w, , , b] = node.inputs as Value[]
+  const before = quantiser(node, around)
+  const rows = before && around.producer(before.inputs[0]!)
+  const [after, ...others] = around.readers(y)
+  const activation = clampToTflite(node.attrs.clamp)
+  if (!rows || activation === undefined || others.length > 0 || around.isOutput(y)) return undefined
+  if (![rows, after].every((n) => n?.op.name === reshape.name)) return undefined
+  if (around.readers(rows.outputs[0]).length > 1 || around.isOutput(rows.outputs[0])) return undefined
+  const [N, KH, KW, K] = w.type.shape
+  const [, H, W] = rows.outputs[0].type.shape
+  if (w.storage !== 'const' || [KH, KW, H, W].some((n) => n !== 1)) return undefined
+  const x = rows.inputs[0]!
+  const [result] = after.outputs
+  const keeps = sameShape(result.type.shape, [...x.type.shape.slice(0, -1), N])
+  if (!keeps && !sameShape(result.type.shape, [count(x.type.shape) / K, N])) return undefined
+  const weights: Value = { ...w, name: `${result.name}/kernel`, type: { ...w.type, shape: [N, K] } }
+  return {
+    inputs: [x, weights, b],
+    outputs: [result],
+    options: {
+      fused_activation_function: activation,
+      weights_format: 0,
+      keep_num_dims: keeps && result.type.shape.length !== 2,
+      asymmetric_quantize_inputs: before.attrs.asymmetric,
+    },
+    covers: [rows, before as Node, after],
+  }
+}
+
 export const hybridConv2d: Op<HybridConv2d> = {
   name: 'hybrid_conv2d',
-  spelled: {},
+  spelled: {
+    tflite: [
+      { ...FULLY_CONNECTED, write: writeFullyConnected },
+      { ...CONV_2D, write: writeConvolution },
+    ],
+  },
   infer,
 
   check(node) {

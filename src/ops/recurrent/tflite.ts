@@ -3,14 +3,14 @@
 
 import { ModelError } from '../../errors.ts'
 import type { Builder } from '../../ir/build.ts'
-import type { Value } from '../../ir/graph.ts'
-import type { Op, TfliteNode, TfliteSpelling } from '../../ir/op.ts'
+import { type Node, quantOf, type Value } from '../../ir/graph.ts'
+import type { Op, Surroundings, TfliteNode, TfliteRecord, TfliteSpelling } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
 import { perTensor } from '../quant.ts'
 import { assign } from '../state/op.ts'
 import { operand, reading } from '../tflite.ts'
-import { DEFAULTS, type Recurrent } from './op.ts'
+import { DEFAULTS, type Recurrent, sizes } from './op.ts'
 
 /** Numbers of the four inputs of each kind, in the order of ONNX's gates. */
 const WEIGHTS = [1, 4, 2, 3]
@@ -59,6 +59,56 @@ function withZeros(build: Builder, bias: Value): Value {
   return build.const(`${bias.name}+0`, { dtype: 'f32', shape: [1, 2 * n] }, data)
 }
 
+/** The four parts of a tensor of all gates, each of `shape`: the inverse of `stacked`. */
+function gates(v: Value, shape: readonly number[]): Value[] {
+  const n = count(shape)
+  const q = v.type.quant
+  return ['input', 'output', 'forget', 'cell'].map((gate, g) => ({
+    name: `${v.name}/${gate}`,
+    type: { dtype: v.type.dtype, shape, ...(q && { quant: quantOf(q.scale[g], q.zero[g]) }) },
+    storage: 'const',
+    data: v.data!.slice(g * n, (g + 1) * n),
+  }))
+}
+
+/** The node that writes the last content of a state back into it, where nothing else sees that or the state itself. */
+function keeper(lstm: Node, state: Value | undefined, last: Value, around: Surroundings): Node | undefined {
+  if (state?.storage !== 'state' || [state, last].some((v) => around.isOutput(v))) return undefined
+  const [by, ...others] = around.readers(last)
+  if (by?.op.name !== assign.name || by.inputs[0] !== state || others.length > 0) return undefined
+  return around.readers(state).every((n) => n === by || n === lstm) ? by : undefined
+}
+
+function write(node: Node<Recurrent>, around: Surroundings): TfliteRecord | undefined {
+  const { attrs, inputs, outputs } = node
+  const [x, w, r, b, h, c, peepholes] = inputs
+  const { I, H, G } = sizes(node)
+  if (attrs.direction !== 'forward' || attrs.activations.join() !== DEFAULTS.lstm.join() || peepholes) return undefined
+  if (outputs[0].type.shape.length !== 3 || [w, r].some((v) => v!.storage !== 'const')) return undefined
+  const keepers = [h, c].map((state, i) => keeper(node as Node, state, outputs[i + 1], around))
+  const dtype = x!.type.dtype === 'i8' ? 'i32' : 'f32'
+  const none = { name: `${node.from}/biases`, type: { dtype, shape: [G * H] }, data: newData(dtype, G * H) } as const
+  const bias: Value = b ?? { ...none, storage: 'const' }
+  const recurrentBias = numbers(bias.data ?? none.data).subarray(G * H)
+  if (keepers.some((n) => !n) || bias.storage !== 'const' || recurrentBias.some((v) => v !== 0)) return undefined
+  const places: (Value | undefined)[] = Array.from({ length: CELL + 1 })
+  const put = (where: readonly number[], parts: readonly (Value | undefined)[]) => {
+    where.forEach((i, g) => {
+      places[i] = parts[g]
+    })
+  }
+  put([0, HIDDEN, CELL], [x, h, c])
+  put(WEIGHTS, gates(w!, [H, I]))
+  put(RECURRENT, gates(r!, [H, H]))
+  put(BIASES, gates(bias, [H]))
+  return {
+    inputs: places,
+    outputs: [outputs[0]],
+    options: { fused_activation_function: 4, cell_clip: attrs.cellClip, time_major: !attrs.batchFirst },
+    covers: keepers as Node[],
+  }
+}
+
 export function tfliteLstm(op: () => Op<Recurrent>): TfliteSpelling<Recurrent> {
   return {
     name: 'UNIDIRECTIONAL_SEQUENCE_LSTM',
@@ -104,5 +154,6 @@ export function tfliteLstm(op: () => Op<Recurrent>): TfliteSpelling<Recurrent> {
       build.add(assign, [c, all[2]], {})
       return [all[0]]
     },
+    write,
   }
 }
