@@ -5,9 +5,8 @@ import ts from 'typescript'
 import { expect, test } from 'vitest'
 
 const SRC = fileURLToPath(new URL('../src/', import.meta.url))
-const ORDER = 'errors.ts loops ir ops import export targets passes plan emit run train compress io cli index.ts'.split(
-  ' ',
-)
+const ORDER =
+  'errors.ts loops ir ops import export targets passes plan report emit run train compress io cli index.ts'.split(' ')
 const MAY_USE_NODE = /^(cli|io)\/|^run\/(device|host)\w*\.ts$/
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts'))

@@ -1,6 +1,8 @@
 // What a command of the command line is: its form for commander, and a function from arguments to a report. The report
 // holds both faces of the answer; `mote.ts` prints one of them.
 
+import type { Terminal } from '../report/terminal.ts'
+
 /** Where a command writes. Tests pass their own. */
 export interface Io {
   /** The answer. */
@@ -9,6 +11,8 @@ export interface Io {
   err(text: string): void
   /** What is going on now, for people who wait; shown only on a terminal. */
   progress(text: string): void
+  /** What the place of the answer can show; plain text of 80 columns where that is not known. */
+  readonly terminal?: Terminal
   /** The stack of our own faults is printed. */
   readonly debug: boolean
 }

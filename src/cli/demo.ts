@@ -1,11 +1,12 @@
 // `mote demo`: builds a small net, compiles it to WebAssembly, and runs it on pictures that are drawn as text.
 
 import { compile } from '../emit/program.ts'
+import { bytesText, countText, timeText } from '../report/figures.ts'
 import { instantiate } from '../run/instantiate.ts'
 import type { Command } from './command.ts'
 import { demoInputs, demoLabels, demoNet } from './demo_net.ts'
 import { measure } from './measure.ts'
-import { bar, bytesText, countText, timeText } from './numbers.ts'
+import { bar } from './numbers.ts'
 import { planJson } from './plan.ts'
 import { topScores } from './results.ts'
 

@@ -2,8 +2,9 @@
 // a temporary name before any is renamed, and a file that a compile did not write, or that was edited since, is left
 // alone. `mote.json` beside the files remembers the hash of each.
 
+import { rmSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { OutputFile } from '../emit/program.ts'
 import { InputError } from '../errors.ts'
 import { fingerprint } from '../ir/hash.ts'
@@ -48,6 +49,37 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   }
 }
 
+/**
+ * Writes each file under a temporary name beside its place and renames them once all are complete. A failure
+ * (InputError) or Ctrl-C (exit code 130) before that leaves what was there, and no temporary file.
+ */
+export async function replaceFiles(
+  files: readonly { readonly path: string; readonly data: string | Uint8Array }[],
+): Promise<void> {
+  const staged = files.map(({ path }) => join(dirname(path), `.${basename(path)}.${process.pid}.tmp`))
+  const interrupted = () => {
+    for (const temporary of staged) rmSync(temporary, { force: true })
+    process.exit(130)
+  }
+  process.once('SIGINT', interrupted)
+  let path = ''
+  try {
+    for (const [i, file] of files.entries()) {
+      path = file.path
+      await writeFile(staged[i], file.data)
+    }
+    for (const [i, file] of files.entries()) {
+      path = file.path
+      await rename(staged[i], path)
+    }
+  } catch (error) {
+    await Promise.all(staged.map((temporary) => rm(temporary, { force: true }).catch(() => {})))
+    fault(path, error)
+  } finally {
+    process.off('SIGINT', interrupted)
+  }
+}
+
 /** Hashes by file name; undefined where the text is not a manifest of ours. */
 function parseManifest(text: string): Record<string, string> | undefined {
   try {
@@ -84,13 +116,18 @@ export async function writeOutput(dir: string, files: readonly OutputFile[], for
   const hashes = { ...known, ...Object.fromEntries(files.map((f) => [f.name, fingerprint(f.data)])) }
   const manifest = { writtenBy: 'mote', files: hashes }
   const all = [...files, { name: MANIFEST, data: `${JSON.stringify(manifest, null, 2)}\n` }]
-  const temporary = (name: string) => join(dir, `.${name}.${process.pid}.tmp`)
-  try {
-    for (const file of all) await writeFile(temporary(file.name), file.data)
-    for (const file of all) await rename(temporary(file.name), join(dir, file.name))
-  } catch (error) {
-    await Promise.all(all.map((file) => rm(temporary(file.name), { force: true })))
-    fault(dir, error)
-  }
+  await replaceFiles(all.map((file) => ({ path: join(dir, file.name), data: file.data })))
   return files.map((f) => join(dir, f.name))
+}
+
+/** Writes a page to `path`; a file there that is no page of ours stays, unless forced. */
+export async function writePage(path: string, page: string, force: boolean): Promise<void> {
+  const present = force ? undefined : await readIfThere(path)
+  if (present && !new TextDecoder().decode(present).includes('<meta name="generator" content="mote">'))
+    throw new InputError(
+      path,
+      'exists and is no page that mote wrote',
+      'choose another name, or --force to overwrite it',
+    )
+  await replaceFiles([{ path, data: page }])
 }

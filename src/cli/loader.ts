@@ -18,7 +18,7 @@ const ARRAYS = {
   f64: 'Float64Array',
 } as const
 
-function arrayOf(v: Value): string {
+export function arrayOf(v: Value): string {
   return ARRAYS[elemOf(v.type.dtype) ?? 'u8']
 }
 

@@ -2,6 +2,7 @@
 // The program `mote`.
 
 import { mote } from './mote.ts'
+import { terminalOf } from './terminal.ts'
 
 // A reader that has seen enough (`mote inspect … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -15,5 +16,6 @@ process.exitCode = await mote(process.argv.slice(2), {
   progress: (text) => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
   },
+  terminal: terminalOf(process.stdout, process.env),
   debug: process.env.MOTE_DEBUG === '1',
 })

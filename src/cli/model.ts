@@ -4,8 +4,7 @@ import { readFileSync } from 'node:fs'
 import { basename, dirname, isAbsolute, relative, resolve } from 'node:path'
 import { InputError, ModelError } from '../errors.ts'
 import { readModel } from '../import/read.ts'
-import { type Graph, inputsOf, type Node, printTensorType, type TensorType, type Value } from '../ir/graph.ts'
-import type { Data } from '../loops/ir.ts'
+import type { Graph, TensorType, Value } from '../ir/graph.ts'
 import type { Command, Options } from './command.ts'
 import { readBytes } from './files.ts'
 
@@ -94,14 +93,4 @@ export function tensorId(v: Value): number | string {
 export function shortName(name: string, most = 48): string {
   const first = name.split(';')[0]
   return first.length <= most ? first : `…${first.slice(1 - most)}`
-}
-
-export function portLine(v: { readonly name: string; readonly type: TensorType }): string {
-  return `${v.name}  ${printTensorType(v.type)}`
-}
-
-/** Bytes of the distinct constants among the inputs of `nodes`. */
-export function constantBytes(nodes: readonly Node[]): number {
-  const distinct = new Set<Data>(nodes.flatMap(inputsOf).flatMap((v) => (v.storage === 'const' && v.data) || []))
-  return [...distinct].reduce((sum, data) => sum + data.byteLength, 0)
 }

@@ -7,11 +7,12 @@ import { InputError, MoteError } from '../errors.ts'
 import { bench } from './bench.ts'
 import type { Command, Io, Report } from './command.ts'
 import { compileCommand } from './compile.ts'
+import { convert } from './convert.ts'
 import { demo } from './demo.ts'
 import { inspect } from './inspect.ts'
 import { run } from './run.ts'
 
-export const COMMANDS: readonly Command[] = [demo, inspect, compileCommand, run, bench]
+export const COMMANDS: readonly Command[] = [demo, inspect, compileCommand, convert, run, bench]
 
 function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version

@@ -2,11 +2,9 @@
 
 import { InputError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
+import { bytesText } from '../report/figures.ts'
 import type { Command, Options } from './command.ts'
-import { shortName } from './model.ts'
-import { bar, bytesText, parseChoice, table } from './numbers.ts'
-
-const BAR = 24
+import { parseChoice } from './numbers.ts'
 
 export const PLAN_OPTIONS: Command['options'] = [
   ['--input <how>', 'where the input is while the program runs: held', 'held'],
@@ -41,15 +39,4 @@ export function planLine(plan: Plan): string {
       ? 'no placement needs less'
       : `lower bound ${bytesText(lowerBoundBytes)}, ${bytesText(arenaBytes - lowerBoundBytes)} above it`
   return `arena ${bytesText(arenaBytes)} (${bound}), weights ${bytesText(weightBytes)}`
-}
-
-/** One line per layer of the plan: the memory that is live while it runs, as a bar of the arena. */
-export function memoryChart(plan: Plan): string {
-  const rows = plan.layers.map((l) => [
-    l.op,
-    bytesText(l.liveBytes),
-    bar(l.liveBytes / plan.arenaBytes, BAR),
-    shortName(l.name),
-  ])
-  return table(['layer', '>live', 'of the arena', 'name'], rows)
 }

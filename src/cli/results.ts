@@ -6,9 +6,10 @@ import { type Graph, printTensorType, type TensorType, type Value } from '../ir/
 import { fingerprint } from '../ir/hash.ts'
 import { f16ToF32 } from '../loops/float.ts'
 import type { Data } from '../loops/ir.ts'
+import { table } from '../report/figures.ts'
 import type { Port, Trace } from '../run/model.ts'
 import { tensorId } from './model.ts'
-import { bar, table } from './numbers.ts'
+import { bar } from './numbers.ts'
 
 /** JSON has no infinities, NaN or large whole numbers: those are written as strings. */
 function numberJson(x: number | bigint): number | string {

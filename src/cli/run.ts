@@ -4,11 +4,12 @@ import { InputError } from '../errors.ts'
 import { type PixelRange, readInput } from '../io/samples.ts'
 import { Xorshift32 } from '../ir/random.ts'
 import type { Data } from '../loops/ir.ts'
+import { countText, table } from '../report/figures.ts'
 import type { Port, Trace } from '../run/model.ts'
 import type { Command, Options } from './command.ts'
 import { readBytes } from './files.ts'
 import { MODEL_OPTIONS, openModel, shortName, tensorId } from './model.ts'
-import { countText, parseChoice, parseWhole, table } from './numbers.ts'
+import { parseChoice, parseWhole } from './numbers.ts'
 import { outputJson, scoreChart, topScores, traceEntries, valuesLine } from './results.ts'
 import { openRunner, RUNNER_NAMES } from './runners.ts'
 
@@ -75,7 +76,10 @@ export const run: Command = {
   name: 'run',
   args: [
     ['<model>', 'a .tflite or .onnx file'],
-    ['[input...]', 'a file for each input: raw elements, .npy, JSON numbers or a picture; more files are more runs'],
+    [
+      '[input...]',
+      'a file for each input: raw elements, .npy, JSON numbers, a picture or sound; more files are more runs',
+    ],
   ],
   summary: 'run a model on this machine',
   options: [

@@ -8,6 +8,7 @@ import { count, type Data, newData } from '../loops/ir.ts'
 import { quantizeReal, rangeOf } from '../ops/quant.ts'
 import { cropResize, decodeImage, type Image, imageFormat, withChannels } from './images.ts'
 import { isNpy, readNpy } from './npy.ts'
+import { isWav, readWav } from './wav.ts'
 
 /**
  * One input tensor, from a file's path or its bytes. Told apart by content: .npy (its shape must be the model's, leading
@@ -16,6 +17,7 @@ import { isNpy, readNpy } from './npy.ts'
  * width, which are rounded; and floats for a quantised input, which are quantised by the model's own scale and zero point.
  * A PNG, JPEG or BMP picture is for an input of shape [1, H, W, C] or [1, C, H, W], C 1 or 3: the largest part from its
  * middle that has the proportions of the input is resized to it (bilinear, filtered), then `imageInput` makes the elements.
+ * A .wav file is for an input of as many samples: full scale is 1, or 32768 for whole 16-bit numbers.
  * Throws InputError.
  */
 export function readInput(source: string | Uint8Array, type: TensorType, pixels?: PixelRange): Data {
@@ -23,6 +25,7 @@ export function readInput(source: string | Uint8Array, type: TensorType, pixels?
   const bytes = typeof source === 'string' ? readBytes(source, where) : source
   if (isNpy(bytes)) return fromNpy(bytes, type, where)
   if (imageFormat(bytes)) return fromImage(bytes, type, pixels, where)
+  if (isWav(bytes)) return fromSound(bytes, type, where)
   const json = typeof source === 'string' && source.toLowerCase().endsWith('.json')
   if (!json && bytes.length === bytesOf(type)) return fromRaw(bytes, type)
   if (json || /^\s*\[/.test(new TextDecoder('latin1').decode(bytes.subarray(0, 64))))
@@ -108,6 +111,26 @@ function stored(numbers: readonly (number | bigint)[], type: TensorType, where: 
     else data[i] = Number(x)
   })
   return data
+}
+
+function fromSound(bytes: Uint8Array, type: TensorType, where: string): Data {
+  const shape = significant(type.shape)
+  const whole = type.dtype === 'i16' && !type.quant
+  if (shape.length !== 1 || !(whole || type.quant || isFloat(type)))
+    throw new InputError(
+      where,
+      `is sound, the model takes ${printTensorType(type)}`,
+      'sound is for inputs of samples; compute the spectrogram that the model was trained on and give it as .npy',
+    )
+  const { rate, samples } = readWav(bytes, where)
+  if (samples.length !== shape[0])
+    throw new InputError(where, `has ${samples.length} samples at ${rate} Hz, the model takes ${shape[0]}`)
+  if (type.quant) return quantized(samples, type, where)
+  return stored(
+    Array.from(samples, (x) => (whole ? Math.max(-32768, Math.min(32767, Math.round(x * 32768))) : x)),
+    type,
+    where,
+  )
 }
 
 /** The real numbers that black and white stand for, in the units the model was trained on: [0, 1], [-1, 1], [0, 255]. */

@@ -1,0 +1,61 @@
+// A report as one HTML page that loads nothing: style, script and the report as JSON are inside. The content security policy
+// admits exactly that script and that style by their SHA-256 (CSP level 3), so nothing a model file says can run.
+
+import { SCRIPT } from './page_script.ts'
+import { STYLE } from './page_style.ts'
+import type { ModelReport } from './report.ts'
+
+async function sha256(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return `'sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}'`
+}
+
+function escaped(text: string): string {
+  const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
+  return text.replace(/[&<>"]/g, (c) => entities[c]).replace(/\p{Cc}/gu, ' ')
+}
+
+/** JSON that cannot end the script element it stands in. */
+function inlineJson(value: object): string {
+  return JSON.stringify(value).replace(
+    /[<>&\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** The page; `title` is the line under its heading. Needs Web Crypto: Node, or a page served over https or from localhost. */
+export async function pageOf(report: ModelReport, title: string): Promise<string> {
+  const policy = `default-src 'none'; script-src ${await sha256(SCRIPT)}; style-src ${await sha256(STYLE)}; base-uri 'none'; form-action 'none'`
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="generator" content="mote">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escaped(report.name)}: layers and memory</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>${escaped(report.name)}</h1>
+<p class="soft small">${escaped(title)}</p>
+<noscript><p>This page draws its figures with a script of its own; allow scripts to see them.</p></noscript>
+<div class="tiles" id="tiles"></div>
+<p id="refused"></p>
+<section id="memorybox"><h2>Memory over time</h2><p class="small" id="bound"></p><div class="scroll" id="memory"></div>
+<p class="small soft" id="buffer">Point at or tap a rectangle: each is a buffer, as wide as it lives and as high as it is large.</p></section>
+<div class="pair" id="pair">
+<section><h2>Graph</h2><p class="small soft">Tap a layer. The bar in each is its share of the work.</p><div class="scroll" id="graph"></div></section>
+<section id="detail"></section>
+</div>
+<section><h2>Inputs and outputs</h2><div id="ports"></div></section>
+<section><h2>What the passes did</h2><div id="passes"></div></section>
+<section><h2>Layers</h2><div id="layers"></div></section>
+</main>
+<script type="application/json" id="report">${inlineJson(report)}</script>
+<script>${SCRIPT}</script>
+</body>
+</html>
+`
+}
