@@ -2,6 +2,7 @@
 
 export { type CompileOptions, compile, type OutputFile, type Program } from './emit/program.ts'
 export { BudgetError, InputError, ModelError, MoteError, ToolError } from './errors.ts'
+export { writeOnnx } from './export/onnx.ts'
 export { writeTflite } from './export/tflite.ts'
 export { readModel } from './import/read.ts'
 export { Builder, type NodeOptions } from './ir/build.ts'

@@ -1,20 +1,24 @@
 // Reads .onnx files. Only the walk is here: initializers become constants, each node is handed to the spelling that its
 // name and domain ask for, and what constants alone decide is computed at once, so that arithmetic on shapes is gone
-// when the graph is there. The file may be hostile: whatever it holds, the answer is a graph that `verify` accepts or a
-// ModelError. Source: the ONNX standard (https://onnx.ai/onnx/repo-docs/IR.html).
+// when the graph is there, and so is what nobody reads. The file may be hostile: whatever it holds, the answer is a
+// graph that `verify` accepts or a ModelError. Source: the ONNX standard (https://onnx.ai/onnx/repo-docs/IR.html).
 
 import { ModelError, MoteError } from '../errors.ts'
 import { Builder } from '../ir/build.ts'
 import type { Graph, Tensor, Value } from '../ir/graph.ts'
 import { FOLD_BYTES, MAX_BYTES } from '../ir/limits.ts'
+import { withoutUnread } from '../ir/live.ts'
 import type { OnnxAttr, OnnxNode, OnnxSpelling } from '../ir/op.ts'
 import { verify } from '../ir/verify.ts'
+import { remember } from '../ops/composed/qdq.ts'
 import { OPS } from '../ops/index.ts'
+import { axisOf } from '../ops/onnx.ts'
 import { ONNX_READINGS } from '../ops/readings.ts'
 import { reshape } from '../ops/shape/reshape.ts'
 import {
   decodeModel,
   type OnnxAttribute,
+  type OnnxFunction,
   type OnnxGraph,
   type OnnxModel,
   type OnnxProtoNode,
@@ -33,8 +37,11 @@ export interface OnnxOptions {
   readonly constants?: Readonly<Record<string, Tensor>>
 }
 
-const OLDEST = 6
+const OLDEST = 1
 const NEWEST = 28
+/** Calls of functions inside functions, and nodes that calls may add up to. */
+const CALL_DEPTH = 32
+const CALLED_NODES = 2 ** 16
 const DAMAGED = 'the file is damaged: convert the model again'
 
 function keyOf(name: string, domain = ''): string {
@@ -56,15 +63,25 @@ const SPELLINGS = onnxSpellings()
 export function readOnnx(bytes: Uint8Array, options: OnnxOptions = {}): Graph {
   const model = decodeModel(bytes)
   if (!model.graph) throw new ModelError('.onnx file', 'holds no graph', 'is this another kind of file?')
-  const opsets = opsetsOf(model)
-  refuseUnknown(model, model.graph, opsets)
-  return new Importer(model.graph, opsets, options, FOLD_BYTES + 8 * bytes.length).graph()
+  const opsets = opsetsOf(model.opsets)
+  const functions = new Map(model.functions.map((f) => [functionKey(f.name ?? '', f.domain, f.overload), f]))
+  refuseUnknown(model.graph, functions, opsets)
+  return new Importer(model.graph, functions, opsets, options, FOLD_BYTES + 8 * bytes.length).graph()
 }
 
-function opsetsOf(model: OnnxModel): ReadonlyMap<string, number> {
-  const opsets = new Map(
-    model.opsets.map((o) => [o.domain === 'ai.onnx' ? '' : (o.domain ?? ''), Number(o.version ?? 1)]),
-  )
+type Functions = ReadonlyMap<string, OnnxFunction>
+
+function functionKey(name: string, domain?: string, overload?: string): string {
+  return JSON.stringify([keyOf(name, domain), overload ?? ''])
+}
+
+/** The model's own function that a node calls; it goes before an operator of the same name. */
+function called(node: OnnxProtoNode, functions: Functions): OnnxFunction | undefined {
+  return functions.get(functionKey(node.opType ?? '', node.domain, node.overload))
+}
+
+function opsetsOf(imported: OnnxModel['opsets']): ReadonlyMap<string, number> {
+  const opsets = new Map(imported.map((o) => [o.domain === 'ai.onnx' ? '' : (o.domain ?? ''), Number(o.version ?? 1)]))
   const version = opsets.get('')
   if (version !== undefined && (version < OLDEST || version > NEWEST))
     throw new ModelError(
@@ -75,8 +92,8 @@ function opsetsOf(model: OnnxModel): ReadonlyMap<string, number> {
   return opsets
 }
 
-/** Nodes of a graph and of the branches inside it. */
-function* allNodes(graph: OnnxGraph): Generator<OnnxProtoNode> {
+/** Nodes of a graph or function and of the branches inside it. */
+function* allNodes(graph: Pick<OnnxGraph, 'nodes'>): Generator<OnnxProtoNode> {
   for (const node of graph.nodes) {
     yield node
     for (const a of node.attributes) if (a.g) yield* allNodes(a.g)
@@ -88,42 +105,66 @@ function layerName(node: OnnxProtoNode): string {
 }
 
 /** Throws ModelError that names every operator without a spelling, before any of the work. */
-function refuseUnknown(model: OnnxModel, graph: OnnxGraph, opsets: ReadonlyMap<string, number>): void {
+function refuseUnknown(graph: OnnxGraph, functions: Functions, opsets: ReadonlyMap<string, number>): void {
   const missing = new Map<string, string>()
-  const own = new Set(model.functions.map((f) => keyOf(f.name ?? '', f.domain)))
-  for (const node of allNodes(graph)) {
-    const key = keyOf(node.opType ?? '', node.domain)
-    if (key !== 'If' && (own.has(key) || !SPELLINGS.has(key)) && !missing.has(key)) missing.set(key, layerName(node))
+  const reached = new Set<OnnxFunction>()
+  const walk = (nodes: Pick<OnnxGraph, 'nodes'>) => {
+    for (const node of allNodes(nodes)) {
+      const key = keyOf(node.opType ?? '', node.domain)
+      const own = called(node, functions)
+      if (own) reached.add(own)
+      else if (key !== 'If' && !SPELLINGS.has(key) && !missing.has(key)) missing.set(key, layerName(node))
+    }
   }
+  walk(graph)
+  // What is added to a set while it is iterated is visited too.
+  for (const f of reached) walk(f)
   const [first, ...others] = missing
   if (!first) return
   const [key, layer] = first
   const more = others.length > 0 ? `, nor are ${others.map(([other]) => other).join(', ')}` : ''
-  const what = own.has(key) ? `function ${key} of the model's own` : `operator ${key}`
   throw new ModelError(
     `layer "${layer}"`,
-    `${what} (opset ${opsets.get('') ?? 'none'}) is not supported${more}`,
+    `operator ${key} (opset ${opsets.get('') ?? 'none'}) is not supported${more}`,
     `supported are ${[...SPELLINGS.keys(), 'If'].sort().join(', ')}; leave such layers out of the model, or express them by these`,
   )
 }
 
-/** What names mean at one place: values that are known, and initializers that nobody has read yet. */
+/** What surrounds the nodes of the model, or of one call of a function. */
+interface Frame {
+  readonly opsets: ReadonlyMap<string, number>
+  /** Of a call: the caller's attributes and the function's defaults, by name. */
+  readonly attributes: ReadonlyMap<string, OnnxAttribute>
+  /** What the function's own names are called in the graph: results of the call have the caller's names. */
+  readonly named: (name: string) => string
+  readonly depth: number
+}
+
+/** What names mean at one place: values that are known or left out, and initializers that nobody has read yet. */
 class Scope {
+  readonly frame: Frame
   private readonly outer: Scope | undefined
-  private readonly values = new Map<string, Value>()
+  private readonly values = new Map<string, Value | undefined>()
   private readonly initializers = new Map<string, OnnxTensor>()
 
-  constructor(graph: OnnxGraph, outer?: Scope) {
+  constructor(frame: Frame, initializers: readonly OnnxTensor[], outer?: Scope) {
+    this.frame = frame
     this.outer = outer
-    for (const t of graph.initializers) this.initializers.set(t.name ?? '', t)
+    for (const t of initializers) this.initializers.set(t.name ?? '', t)
   }
 
   has(name: string): boolean {
     return this.values.has(name) || this.initializers.has(name)
   }
 
-  set(name: string, value: Value): void {
+  /** An absent value is an input of a function that the caller leaves out. */
+  set(name: string, value: Value | undefined): void {
     this.values.set(name, value)
+  }
+
+  leavesOut(name: string): boolean {
+    if (this.has(name)) return !this.initializers.has(name) && this.values.get(name) === undefined
+    return this.outer?.leavesOut(name) ?? false
   }
 
   find(name: string, make: (t: OnnxTensor) => Value): Value | undefined {
@@ -139,24 +180,36 @@ class Scope {
 
 class Importer {
   private readonly main: OnnxGraph
+  private readonly functions: Functions
   private readonly opsets: ReadonlyMap<string, number>
   private readonly options: OnnxOptions
   private readonly build: Builder
+  private calledNodes = 0
 
-  constructor(main: OnnxGraph, opsets: ReadonlyMap<string, number>, options: OnnxOptions, fold: number) {
+  constructor(
+    main: OnnxGraph,
+    functions: Functions,
+    opsets: ReadonlyMap<string, number>,
+    options: OnnxOptions,
+    fold: number,
+  ) {
     this.main = main
+    this.functions = functions
     this.opsets = opsets
     this.options = options
     this.build = new Builder(main.name || 'model', { fold, constants: options.external ? MAX_BYTES : 2 * fold })
   }
 
   graph(): Graph {
-    const scope = new Scope(this.main)
+    if (this.main.sparse.length > 0)
+      throw new ModelError('model', 'holds sparse constants', 'convert the model without sparse storage')
+    const frame: Frame = { opsets: this.opsets, attributes: new Map(), named: (name) => name, depth: 0 }
+    const scope = new Scope(frame, this.main.initializers)
     for (const info of this.main.inputs) this.input(info, scope)
-    this.nodes(this.main, scope)
+    for (const node of this.main.nodes) this.node(node, scope)
     const outputs = this.main.outputs.map((info) => this.output(info.name ?? '', scope))
     if (outputs.length === 0) throw new ModelError('model', 'has no outputs', DAMAGED)
-    return verify(this.build.graph(outputs))
+    return verify(withoutUnread(this.build.graph(outputs)))
   }
 
   /** Inputs that are also initializers have a default: they are constants. */
@@ -208,26 +261,26 @@ class Importer {
     scope.set(name, value)
   }
 
-  private nodes(graph: OnnxGraph, scope: Scope): void {
-    if (graph.sparse.length > 0)
-      throw new ModelError('model', 'holds sparse constants', 'convert the model without sparse storage')
-    for (const node of graph.nodes) this.node(node, scope)
-  }
-
   private node(node: OnnxProtoNode, scope: Scope): void {
-    const from = layerName(node)
+    const from = scope.frame.named(layerName(node))
     const where = `${node.opType} "${from}"`
+    if (scope.frame.depth > 0 && ++this.calledNodes > CALLED_NODES)
+      throw new ModelError(where, `takes the nodes of called functions beyond ${CALLED_NODES}`, DAMAGED)
     const last = node.outputs.findLastIndex((o) => o !== '')
     if (last < 0) return
     const names = node.outputs.slice(0, last + 1)
     this.build.from = from
-    const inputs = node.inputs.map((name) => (name === '' ? undefined : this.value(name, scope, where)))
+    const inputs = node.inputs.map((name) =>
+      name === '' || scope.leavesOut(name) ? undefined : this.value(name, scope, where),
+    )
     while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop()
     const key = keyOf(node.opType ?? '', node.domain)
-    const results =
-      key === 'If'
+    const own = called(node, this.functions)
+    const results = own
+      ? this.call(own, node, inputs, scope, where)
+      : key === 'If'
         ? this.branch(node, inputs[0], scope, where)
-        : this.read(SPELLINGS.get(key)!, node, inputs, names, where)
+        : this.read(SPELLINGS.get(key)!, node, inputs, names, scope.frame, where)
     names.forEach((name, i) => {
       if (name === '') return
       if (!results[i])
@@ -243,21 +296,76 @@ class Importer {
     spelling: OnnxSpelling,
     node: OnnxProtoNode,
     inputs: readonly (Value | undefined)[],
-    names: readonly string[],
+    given: readonly string[],
+    frame: Frame,
     where: string,
   ): readonly Value[] {
-    const from = layerName(node)
-    const attrs = Object.fromEntries(node.attributes.map((a) => [a.name ?? '', this.attribute(a, names[0], where)]))
-    const opset = this.opsets.get(node.domain === 'ai.onnx' ? '' : (node.domain ?? '')) ?? 1
-    const read: OnnxNode = { inputs, attrs, opset, outputs: names.length, result: { names: [...names], from } }
+    const from = frame.named(layerName(node))
+    const names = given.map((name) => (name === '' ? '' : frame.named(name)))
+    const attrs = Object.fromEntries(
+      attributesOf(node, frame).map((a) => [a.name ?? '', this.attribute(a, names[0], where)]),
+    )
+    const opset = frame.opsets.get(node.domain === 'ai.onnx' ? '' : (node.domain ?? '')) ?? 1
+    const operands = opset < 7 ? this.aligned(inputs, attrs, names[0], where) : inputs
+    const read: OnnxNode = { inputs: operands, attrs, opset, outputs: names.length, result: { names, from } }
     try {
-      return spelling.read(this.build, read)
+      const values = spelling.read(this.build, read)
+      remember(spelling, read, values)
+      return values
     } catch (e) {
       if (e instanceof MoteError) throw e
       const error = new ModelError(where, `has inputs or attributes that are not understood (${e})`, NOT_UNDERSTOOD)
       error.cause = e
       throw error
     }
+  }
+
+  /** Before opset 7 an attribute says from which axis of the first operand on the second one broadcasts. */
+  private aligned(
+    inputs: readonly (Value | undefined)[],
+    { broadcast, axis }: OnnxNode['attrs'],
+    name: string,
+    where: string,
+  ): readonly (Value | undefined)[] {
+    const [a, b] = inputs
+    if (!a || !b || inputs.length > 2 || broadcast !== 1 || typeof axis !== 'number') return inputs
+    const [first, second] = [a.type.shape, b.type.shape]
+    const after = first.length - axisOf(axis, first.length, where) - second.length
+    if (after < 0) throw new ModelError(where, `broadcasts [${second}] from axis ${axis} of [${first}] on`, DAMAGED)
+    if (after === 0) return inputs
+    const shape = [...second, ...new Array<number>(after).fill(1)]
+    return [a, this.build.one(reshape, [b], { shape }, { names: [`${name}/aligned`] })]
+  }
+
+  /** The nodes of a function of the model's own stand where it is called. */
+  private call(
+    f: OnnxFunction,
+    node: OnnxProtoNode,
+    inputs: readonly (Value | undefined)[],
+    { frame }: Scope,
+    where: string,
+  ): (Value | undefined)[] {
+    if (frame.depth >= CALL_DEPTH)
+      throw new ModelError(where, `calls functions ${CALL_DEPTH} deep, is it recursive?`, DAMAGED)
+    if (inputs.length > f.inputs.length)
+      throw new ModelError(where, `is given ${inputs.length} inputs, the function has ${f.inputs.length}`, DAMAGED)
+    const from = frame.named(layerName(node))
+    const results = new Map(f.outputs.map((name, i) => [name, node.outputs[i] ?? '']))
+    const given = [...f.defaults, ...attributesOf(node, frame)]
+    const inner = new Scope(
+      {
+        opsets: opsetsOf(f.opsets),
+        attributes: new Map(given.map((a) => [a.name ?? '', a])),
+        named: (name) => (results.get(name) ? frame.named(results.get(name)!) : `${from}/${name}`),
+        depth: frame.depth + 1,
+      },
+      [],
+    )
+    f.inputs.forEach((name, i) => {
+      inner.set(name, inputs[i])
+    })
+    for (const n of f.nodes) this.node(n, inner)
+    return f.outputs.map((name, i) => (node.outputs[i] ? this.value(name, inner, where) : undefined))
   }
 
   /** The branch that a constant condition takes stands where the `If` stood. */
@@ -269,10 +377,12 @@ class Importer {
         'only conditions that are constant are supported',
       )
     const taken = cond.data[0] ? 'then_branch' : 'else_branch'
-    const graph = node.attributes.find((a) => a.name === taken)?.g
+    const graph = attributesOf(node, scope.frame).find((a) => a.name === taken)?.g
     if (!graph) throw new ModelError(where, `has no ${taken}`, DAMAGED)
-    const inner = new Scope(graph, scope)
-    this.nodes(graph, inner)
+    if (graph.sparse.length > 0)
+      throw new ModelError(where, 'holds sparse constants', 'convert the model without sparse storage')
+    const inner = new Scope(scope.frame, graph.initializers, scope)
+    for (const n of graph.nodes) this.node(n, inner)
     return graph.outputs.map((info) => this.value(info.name ?? '', inner, where))
   }
 
@@ -293,7 +403,6 @@ class Importer {
   }
 
   private attribute(a: OnnxAttribute, owner: string, where: string): OnnxAttr {
-    if (a.ref) throw new ModelError(where, `attribute "${a.name}" refers to a function's "${a.ref}"`, DAMAGED)
     const text = (s: Uint8Array) => new TextDecoder().decode(s)
     if (a.g) throw new ModelError(where, `attribute "${a.name}" is a graph, supported is that only for If`)
     if (a.t) {
@@ -320,6 +429,15 @@ class Importer {
         )
     }
   }
+}
+
+/** A node's attributes, those that refer to attributes of the function around it replaced; absent where the call has none. */
+function attributesOf(node: OnnxProtoNode, { attributes }: Frame): OnnxAttribute[] {
+  return node.attributes.flatMap((a) => {
+    if (!a.ref) return [a]
+    const given = attributes.get(a.ref)
+    return given ? [{ ...given, name: a.name }] : []
+  })
 }
 
 /** The kind of an attribute in files too old to say. */

@@ -1,14 +1,14 @@
-// The messages of an .onnx file as far as they are read, and a reader of them that a hostile file cannot surprise: fields
+// The messages of an .onnx file as far as they are read, a writer of them, and a reader that a hostile file cannot surprise: fields
 // that nobody asks for are skipped, every fault is a ModelError, and the number of messages, list elements and texts is
 // bounded by the file's size, so that what is read takes a small multiple of the file's own memory. Source: onnx.proto
 // of the ONNX standard and the Protocol Buffers wire format.
 
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { ModelError } from '../errors.ts'
 
 export interface OnnxModel {
-  readonly irVersion?: number
-  readonly opsets: readonly { readonly domain?: string; readonly version?: number }[]
+  readonly irVersion?: bigint
+  readonly opsets: readonly { readonly domain?: string; readonly version?: bigint }[]
   readonly graph?: OnnxGraph
   readonly functions: readonly OnnxFunction[]
 }
@@ -18,8 +18,12 @@ export interface OnnxFunction {
   readonly domain?: string
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
+  /** Names of attributes, and those that have a default. */
   readonly attributes: readonly string[]
+  readonly defaults: readonly OnnxAttribute[]
   readonly nodes: readonly OnnxProtoNode[]
+  readonly opsets: OnnxModel['opsets']
+  readonly overload?: string
 }
 
 export interface OnnxGraph {
@@ -38,6 +42,7 @@ export interface OnnxProtoNode {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   readonly attributes: readonly OnnxAttribute[]
+  readonly overload?: string
 }
 
 export interface OnnxAttribute {
@@ -130,6 +135,7 @@ const NODE: Fields = {
   opType: one(4, 'string'),
   attributes: many(5, () => ATTRIBUTE),
   domain: one(7, 'string'),
+  overload: one(8, 'string'),
 }
 const GRAPH: Fields = {
   nodes: many(1, () => NODE),
@@ -146,7 +152,10 @@ const FUNCTION: Fields = {
   outputs: many(5, 'string'),
   attributes: many(6, 'string'),
   nodes: many(7, () => NODE),
+  opsets: many(9, () => OPSET),
   domain: one(10, 'string'),
+  defaults: many(11, () => ATTRIBUTE),
+  overload: one(13, 'string'),
 }
 const MODEL: Fields = {
   irVersion: one(1, 'int64'),
@@ -262,4 +271,48 @@ export function decodeModel(bytes: Uint8Array): OnnxModel {
 /** A file with one tensor, as test data of ONNX models come. Throws ModelError. */
 export function decodeTensor(bytes: Uint8Array): OnnxTensor {
   return decode(bytes, TENSOR) as OnnxTensor
+}
+
+function writeScalar(w: BinaryWriter, as: Scalar, value: unknown): void {
+  switch (as) {
+    case 'int32':
+      w.int32(value as number)
+      return
+    case 'int64':
+      w.int64(value as bigint)
+      return
+    case 'float':
+      w.float(value as number)
+      return
+    case 'double':
+      w.double(value as number)
+      return
+    case 'string':
+      w.string(value as string)
+      return
+    case 'bytes':
+      w.bytes(value as Uint8Array)
+  }
+}
+
+function writeMessage(w: BinaryWriter, fields: Fields, values: Readonly<Record<string, unknown>>): void {
+  for (const [name, { no, as, many }] of Object.entries(fields)) {
+    const value = values[name]
+    if (value === undefined) continue
+    for (const item of many ? (value as readonly unknown[]) : [value]) {
+      if (typeof as === 'string') writeScalar(w.tag(no, WIRE[as]), as, item)
+      else {
+        w.tag(no, WireType.LengthDelimited).fork()
+        writeMessage(w, as(), item as Readonly<Record<string, unknown>>)
+        w.join()
+      }
+    }
+  }
+}
+
+/** The file that `decodeModel` reads as this model. */
+export function encodeModel(model: OnnxModel): Uint8Array {
+  const w = new BinaryWriter()
+  writeMessage(w, MODEL, { ...model })
+  return w.finish()
 }

@@ -89,3 +89,14 @@ export function peak(graph: Graph, scratchBytes?: (node: Node) => number): Peak 
   const k = live.reduce((best, bytes, i) => (bytes > live[best] ? i : best), 0)
   return { bytes: live[k], step: k - 1, node: graph.nodes[k - 1] }
 }
+
+/** Without the nodes whose results nobody reads, from the end backwards. Nodes that write state are read by the next run. */
+export function withoutUnread(graph: Graph): Graph {
+  const needed = new Set<Value>(graph.outputs)
+  const kept = [...graph.nodes].reverse().filter((node) => {
+    if (!node.op.writesState && !node.outputs.some((v) => needed.has(v))) return false
+    for (const v of inputsOf(node)) needed.add(v)
+    return true
+  })
+  return kept.length === graph.nodes.length ? graph : { ...graph, nodes: kept.reverse() }
+}

@@ -1,18 +1,20 @@
 // What convolution, depthwise convolution and matrix multiplication share: a sum of products per output, a bias, and
 // the way from the accumulator to the stored output (int8 and int16: requantise, zero point, clamp; f32: clamp). int16
 // activations sum in int64 where the bias is int64 or absent, and requantise with 16 bits of the multiplier (TFLite).
+// int8 sums may also be scaled as ONNX Runtime does, or be the output themselves.
 
 import { ModelError } from '../errors.ts'
 import { layer } from '../ir/build.ts'
-import type { Node, TensorType, Value } from '../ir/graph.ts'
+import type { DType, Node, TensorType, Value } from '../ir/graph.ts'
 import type { Arg, Attrs, Effect } from '../ir/op.ts'
 import { requant as requantize } from '../loops/arith.ts'
 import * as L from '../loops/build.ts'
 import type { Buf, Data, Elem, Expr, Stmt } from '../loops/ir.ts'
+import { floatScale, rescaled, rounding, type Scaling } from './float_scale.ts'
 import { parameters } from './parameters.ts'
 import { bothClamps, type Clamp, clampRange, expectDtype, perTensor, quantizeMultiplier } from './quant.ts'
 
-export type Accumulating = Attrs & { readonly clamp: Clamp }
+export type Accumulating = Attrs & { readonly clamp: Clamp; readonly scaling?: Scaling }
 
 /** One Q31 multiplier and shift per output channel. */
 export interface Multipliers {
@@ -43,6 +45,19 @@ export function multipliers(
   return { multiplier, shift }
 }
 
+/** The type of the outputs of a sum over inputs of `dtype`. */
+export function sumType(dtype: DType, { scaling }: { readonly scaling?: Scaling }): DType {
+  return scaling === 'none' ? 'i32' : dtype
+}
+
+/** The float32 multipliers of `scaling` float. */
+function floatMultipliers(x: TensorType, w: TensorType, y: TensorType, channels: number): Float32Array {
+  const sw = w.quant!.scale
+  return Float32Array.from({ length: channels }, (_, c) =>
+    floatScale(x.quant!.scale[0], sw[sw.length === 1 ? 0 : c], y.quant!.scale[0]),
+  )
+}
+
 /** Whether the sum is int64: int16 activations whose bias is not int32. */
 function isWide(node: Node): boolean {
   return node.inputs[0]!.type.dtype === 'i16' && node.inputs[2]?.type.dtype !== 'i32'
@@ -57,12 +72,15 @@ function weightZero(w: Value): number {
  * Types of input, weights, bias and output agree: all f32; or int8 with int32 bias; or int16 with int8 weights and int64
  * or int32 bias. Weights have scales along `axis`, or one scale and perhaps a zero point.
  */
-export function checkAccumulation(node: Node, channels: number, axis: number): void {
+export function checkAccumulation(node: Node<Accumulating>, channels: number, axis: number): void {
   const where = layer(node)
   const [x, w, b] = node.inputs as [Value, Value, Value | undefined]
   const y = node.outputs[0].type
   expectDtype(x.type, ['f32', 'i8', 'i16'], 'input', where)
-  if (y.dtype !== x.type.dtype) throw new ModelError(where, `output is ${y.dtype}, input is ${x.type.dtype}`)
+  const { scaling, clamp } = node.attrs
+  if (scaling) expectDtype(x.type, ['i8'], `input with scaling ${scaling}`, where)
+  if (y.dtype !== sumType(x.type.dtype, node.attrs))
+    throw new ModelError(where, `output is ${y.dtype}, input is ${x.type.dtype}`)
   const stored = x.type.dtype === 'i16' ? 'i8' : x.type.dtype
   if (w.type.dtype !== stored)
     throw new ModelError(where, `weight is ${w.type.dtype}, input is ${x.type.dtype}; expected weights of ${stored}`)
@@ -73,7 +91,10 @@ export function checkAccumulation(node: Node, channels: number, axis: number): v
     if (n !== channels) throw new ModelError(where, `bias has ${n} elements, output has ${channels} channels`)
   }
   if (x.type.dtype === 'f32') return
-  const zeros = [perTensor(x.type, 'input', where).zero, perTensor(y, 'output', where).zero]
+  const whole = scaling === 'none'
+  if (whole && (y.quant || clamp.min !== undefined || clamp.max !== undefined))
+    throw new ModelError(where, 'gives the sums themselves, these have no scale and no activation')
+  const zeros = [perTensor(x.type, 'input', where).zero, whole ? 0 : perTensor(y, 'output', where).zero]
   if (x.type.dtype === 'i16' && zeros.some((z) => z !== 0))
     throw new ModelError(where, `input and output have zero points [${zeros}], those of int16 are 0`)
   const q = w.type.quant
@@ -83,6 +104,8 @@ export function checkAccumulation(node: Node, channels: number, axis: number): v
       where,
       `weight has ${q.scale.length} scales along axis ${q.axis}, expected 1 or ${channels} along axis ${axis}`,
     )
+  if (scaling === 'float' && !floatMultipliers(x.type, w.type, y, channels).every(Number.isFinite))
+    throw new ModelError(where, `output has scale ${y.quant?.scale[0]}, too small for those of input and weight`)
   const shifted = q.zero.find((z) => z !== 0)
   if (shifted !== undefined && (q.scale.length !== 1 || x.type.dtype === 'i16'))
     throw new ModelError(
@@ -120,21 +143,24 @@ export function evalSum(
     return hi < low ? hi : low
   }
   const B = bias && Float64Array.from(bias as ArrayLike<number | bigint>, Number)
-  if (!y.quant)
+  if (x.type.dtype === 'f32')
     return {
       start: () => 0,
       step: (acc, xe, we) => Math.fround(acc + Math.fround(xe * we)),
       finish: (acc, c) => limit(B ? Math.fround(acc + B[c]) : acc),
     }
-  const { multiplier, shift } = multipliers(x.type, w.type, y, channels, product)
-  const [zx, zw, zy] = [x.type.quant!.zero[0], weightZero(w), y.quant.zero[0]]
+  const [zx, zw] = [x.type.quant!.zero[0], weightZero(w)]
   const start = (c: number) => B?.[c] ?? 0
+  const step = (acc: number, xe: number, we: number) => (acc + (xe - zx) * (we - zw)) | 0
+  if (node.attrs.scaling === 'none') return { start, step, finish: (acc) => acc }
+  const zy = y.quant!.zero[0]
+  if (node.attrs.scaling === 'float') {
+    const m = floatMultipliers(x.type, w.type, y, channels)
+    return { start, step, finish: (acc, c) => limit(rescaled(acc, m[c]) + zy) }
+  }
+  const { multiplier, shift } = multipliers(x.type, w.type, y, channels, product)
   if (!isWide(node))
-    return {
-      start,
-      step: (acc, xe, we) => (acc + (xe - zx) * (we - zw)) | 0,
-      finish: (acc, c) => limit((requantize(acc, multiplier[c], shift[c]) + zy) | 0),
-    }
+    return { start, step, finish: (acc, c) => limit((requantize(acc, multiplier[c], shift[c]) + zy) | 0) }
   return {
     start,
     step: (acc, xe, we) => acc + xe * we,
@@ -175,7 +201,7 @@ export function accumulator(
   const biasBufs = b ? [bias] : []
   const biasArgs: Arg[] = b ? [{ value: b }] : []
 
-  if (!y.quant) {
+  if (x.type.dtype === 'f32') {
     const limits = Float32Array.of(lo, hi)
     const limit = L.buffer('limit', 'f32', [2])
     const clamped = lo !== Number.NEGATIVE_INFINITY || hi !== Number.POSITIVE_INFINITY
@@ -194,24 +220,57 @@ export function accumulator(
     }
   }
 
-  const m = multipliers(x.type, w.type, y, channels, product)
-  if (isWide(node)) return wideAccumulator(m, bias, b, lo, hi)
-  const multiplier = L.buffer('m', 'i32', [channels])
-  const shift = L.buffer('s', 'i8', [channels])
+  if (isWide(node)) return wideAccumulator(multipliers(x.type, w.type, y, channels, product), bias, b, lo, hi)
   const zw = weightZero(w)
-  const numbersOf: Record<string, number> = { zx: x.type.quant!.zero[0], zy: y.quant.zero[0], lo, hi }
-  if (zw !== 0) numbersOf.zw = zw
-  const p = parameters('q', 'i32', numbersOf)
+  const e = epilogue(node, channels, product)
+  const numbers: Record<string, number> = { zx: x.type.quant!.zero[0], ...e.numbers }
+  if (zw !== 0) numbers.zw = zw
+  const p = parameters('q', 'i32', numbers)
   const q = p.of
   const safe = cannotOverflow(x.type, w, b, channels, weightsOf)
   return {
-    bufs: [...biasBufs, multiplier, shift, ...p.bufs],
-    args: [...biasArgs, { data: m.multiplier }, { data: m.shift }, ...p.args],
-    head: p.head,
+    bufs: [...biasBufs, ...e.bufs, ...p.bufs],
+    args: [...biasArgs, ...e.args, ...p.args],
+    head: [...e.head, ...p.head],
     start: (c) => L.declare('acc', b ? L.load(bias, c) : 0),
     step: (acc, xe, we) =>
       L.set(acc, L.op(safe ? 'add' : 'wadd', acc, L.mul(L.sub(xe, q.zx), zw === 0 ? we : L.sub(we, q.zw)))),
-    finish: (acc, c) =>
+    finish: (acc, c) => e.finish(acc, c, q),
+  }
+}
+
+/** From an int32 sum to the output: its buffers, and the numbers it reads as parameters. */
+interface Epilogue extends Pick<Accumulator, 'bufs' | 'args' | 'head'> {
+  readonly numbers: Readonly<Record<string, number>>
+  finish(acc: Expr, c: Expr, q: Readonly<Record<string, Expr>>): Expr
+}
+
+function epilogue(node: Node<Accumulating>, channels: number, product: 'f64' | 'f32'): Epilogue {
+  const [x, w] = node.inputs as [Value, Value]
+  const y = node.outputs[0].type
+  if (node.attrs.scaling === 'none') return { bufs: [], args: [], head: [], numbers: {}, finish: (acc) => acc }
+  const { lo, hi } = clampRange(y, node.attrs.clamp)
+  const zy = y.quant!.zero[0]
+  if (node.attrs.scaling === 'float') {
+    const scale = L.buffer('m', 'f32', [channels])
+    const { bufs, args, head, of } = rounding(zy, lo, hi)
+    return {
+      bufs: [scale, ...bufs],
+      args: [{ data: floatMultipliers(x.type, w.type, y, channels) }, ...args],
+      head,
+      numbers: {},
+      finish: (acc, c) => of(L.mul(L.op('toF32', acc), L.load(scale, c))),
+    }
+  }
+  const m = multipliers(x.type, w.type, y, channels, product)
+  const multiplier = L.buffer('m', 'i32', [channels])
+  const shift = L.buffer('s', 'i8', [channels])
+  return {
+    bufs: [multiplier, shift],
+    args: [{ data: m.multiplier }, { data: m.shift }],
+    head: [],
+    numbers: { zy, lo, hi },
+    finish: (acc, c, q) =>
       L.clamp(L.op('wadd', L.requant(acc, L.load(multiplier, c), L.load(shift, c)), q.zy), q.lo, q.hi),
   }
 }
@@ -279,8 +338,8 @@ export function absorbEpilogue<A extends Accumulating>(
   side: 'before' | 'after',
 ): Node<A> | undefined {
   if (side !== 'after') return undefined
-  const { clamp } = node.attrs
-  if (effect.does === 'clamp')
+  const { clamp, scaling } = node.attrs
+  if (effect.does === 'clamp' && scaling !== 'none')
     return { ...node, attrs: { ...node.attrs, clamp: bothClamps(clamp, effect) }, outputs: other.outputs }
   const linear = clamp.min === undefined && clamp.max === undefined
   if (effect.does === 'bias' && linear && node.inputs[2] === undefined && effect.bias.type.dtype === 'f32')

@@ -28,6 +28,7 @@ import { onnxGlobalPools } from './composed/global_pool.ts'
 import { onnxLpNormalization } from './composed/lp_normalization.ts'
 import { tfliteMirrorPad } from './composed/mirror_pad.ts'
 import { onnxConstant, onnxDropout } from './composed/plain.ts'
+import { onnxQuantize } from './composed/qdq.ts'
 import { qlinear } from './composed/qlinear.ts'
 import { onnxResize, onnxUpsample, tfliteResizeBilinear } from './composed/resize.ts'
 import { onnxRotaryEmbedding } from './composed/rotary.ts'
@@ -36,7 +37,7 @@ import { onnxSplit, tflitePack, tfliteSplit, tfliteSplitV, tfliteUnpack } from '
 import { onnxTile, tfliteTile } from './composed/tile.ts'
 import { onnxConv } from './conv2d/onnx.ts'
 import { onnxGemm } from './fully_connected/onnx.ts'
-import { onnxDequantizeLinear, onnxQuantizeLinear } from './quantize/onnx.ts'
+import { onnxDequantizeLinear } from './quantize/onnx.ts'
 import { onnxConcat, onnxPad, onnxTranspose } from './shape/onnx.ts'
 import { onnxLogSoftmax, onnxSoftmax } from './softmax/onnx.ts'
 
@@ -93,6 +94,6 @@ export const ONNX_READINGS: readonly OnnxSpelling[] = [
   onnxRelu,
   onnxMean,
   onnxDequantizeLinear,
-  onnxQuantizeLinear,
+  onnxQuantize,
   ...qlinear,
 ]

@@ -212,11 +212,23 @@ describe('readOnnx', () => {
     ],
     [
       'the second output of a pool',
-      { ...CNN, nodes: [{ op: 'MaxPool', inputs: ['x'], outputs: ['y', 'i'], attrs: { kernel_shape: [2, 2] } }] },
+      { ...CNN, nodes: [{ op: 'LpPool', inputs: ['x'], outputs: ['y', 'i'], attrs: { kernel_shape: [2, 2] } }] },
       /outputs/,
     ],
   ])('refuses %s', (_, file, message) => {
     expect(refusal(file).message).toMatch(message)
+  })
+
+  it('broadcasts from the axis that files before opset 7 name', () => {
+    const file: FileGraph = {
+      inputs: [{ name: 'x', dims: [1, 2, 2] }],
+      constants: [floats('b', [2], [10, 20])],
+      nodes: [{ op: 'Add', inputs: ['x', 'b'], outputs: ['y'], attrs: { broadcast: 1, axis: 1 } }],
+      outputs: ['y'],
+    }
+    const sum = (opset: number) => [...reference(readOnnx(onnxFile(file, opset))).run([Float32Array.of(1, 2, 3, 4)])[0]]
+    expect(sum(6)).toEqual([11, 12, 23, 24])
+    expect(sum(7)).toEqual([11, 22, 13, 24])
   })
 
   it('refuses an operator set that it does not know', () => {

@@ -126,13 +126,15 @@ describe('TFLite spellings', () => {
   ): Node => {
     const g = new Builder()
     const result = { types: [y], from: 'layer' }
-    const outputs = spelling(op, name).read(g, { inputs: [g.input('x', x), ...rest], options, result })
+    const outputs = spelling(op, name).read!(g, { inputs: [g.input('x', x), ...rest], options, result })
     return g.graph(outputs).nodes[0]
   }
   const written = (node: Node) =>
     node.op.spelled.tflite!.flatMap((s) => {
-      const record = s.write?.(node)
-      return record ? [[s.name, record.inputs.slice(1).map((v) => [...v!.data!].map(Number)), record.options]] : []
+      const record = s.write?.(node, { producer: () => undefined, readers: () => [], isOutput: () => true })
+      return record && 'inputs' in record
+        ? [[s.name, record.inputs.slice(1).map((v) => [...v!.data!].map(Number)), record.options]]
+        : []
     })
 
   test('pads become attributes and constants again', () => {

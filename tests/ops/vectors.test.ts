@@ -113,13 +113,13 @@ test('axes of a file count from the end, in any order, and once', () => {
   const x = b.input('x', f32([2, 3, 4]))
   const axes = b.const('axes', { dtype: 'i32', shape: [3] }, Int32Array.of(-1, 0, 2))
   const [read] = mean.spelled.tflite!
-  const [y] = read.read(b, {
+  const [y] = read.read!(b, {
     inputs: [x, axes],
     options: { keep_dims: false },
     result: { types: [f32([3])], from: 'gap' },
   })
   expect(b.graph([y]).nodes[0].attrs).toEqual({ axes: [0, 2], keepDims: false })
   expect(() =>
-    read.read(b, { inputs: [x, x], options: { keep_dims: false }, result: { types: [f32([3])], from: 'gap' } }),
+    read.read!(b, { inputs: [x, x], options: { keep_dims: false }, result: { types: [f32([3])], from: 'gap' } }),
   ).toThrow(/mean "gap": axes "x" are temp f32, must be a constant of i32/)
 })

@@ -17,8 +17,20 @@ export interface FileNode {
   readonly name?: string
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
-  /** Numbers become INT where whole, lists INTS, strings STRING. */
-  readonly attrs?: Readonly<Record<string, number | string | readonly number[] | FileTensor | FileGraph>>
+  /** Numbers become INT where whole, lists INTS, strings STRING; `ref` is an attribute of the function around the node. */
+  readonly attrs?: Readonly<
+    Record<string, number | string | readonly number[] | FileTensor | FileGraph | { readonly ref: string }>
+  >
+}
+
+export interface FileFunction {
+  readonly name: string
+  readonly domain: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly nodes: readonly FileNode[]
+  /** Defaults of whole-number attributes. */
+  readonly defaults?: Readonly<Record<string, number>>
 }
 
 export interface FileGraph {
@@ -71,6 +83,7 @@ const node =
         if (typeof v === 'number' && Number.isInteger(v)) int(int(a, 3, v), 20, 2)
         else if (typeof v === 'number') int(a.tag(2, WireType.Bit32).float(v), 20, 1)
         else if (typeof v === 'string') int(text(a, 4, v), 20, 3)
+        else if ('ref' in v) text(a, 21, v.ref)
         else if ('nodes' in v) {
           message(a, 6, graph(v))
           int(a, 20, 5)
@@ -108,12 +121,26 @@ const graph =
     for (const name of g.outputs) message(w, 12, (o) => void text(o, 1, name))
   }
 
-/** A model of one graph, for the standard's operators of version `opset`. */
-export function onnxFile(g: FileGraph, opset = 17): Uint8Array {
+const fileFunction =
+  (f: FileFunction): Write =>
+  (w) => {
+    text(w, 1, f.name)
+    for (const name of f.inputs) text(w, 4, name)
+    for (const name of f.outputs) text(w, 5, name)
+    for (const n of f.nodes) message(w, 7, node(n))
+    message(w, 9, (o) => void int(o, 2, 17))
+    text(w, 10, f.domain)
+    for (const [name, value] of Object.entries(f.defaults ?? {}))
+      message(w, 11, (a) => void int(int(text(a, 1, name), 3, value), 20, 2))
+  }
+
+/** A model of one graph and perhaps functions of its own, for the standard's operators of version `opset`. */
+export function onnxFile(g: FileGraph, opset = 17, functions: readonly FileFunction[] = []): Uint8Array {
   const w = new BinaryWriter()
   int(w, 1, 8)
   message(w, 7, graph(g))
   message(w, 8, (o) => void int(o, 2, opset))
+  for (const f of functions) message(w, 25, fileFunction(f))
   return w.finish()
 }
 

@@ -57,7 +57,7 @@ function floatSpelling(text: string): string {
 }
 
 /** `input`, or `input0`, `input1`, … where there are several. */
-function portNames(kind: 'input' | 'output', values: readonly Value[]): string[] {
+export function portNames(kind: 'input' | 'output', values: readonly Value[]): string[] {
   return values.map((_, i) => (values.length === 1 ? kind : `${kind}${i}`))
 }
 

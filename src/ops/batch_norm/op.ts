@@ -3,17 +3,20 @@
 // operator is read as a product and a sum with the same bits.
 
 import { ModelError } from '../../errors.ts'
-import { layer } from '../../ir/build.ts'
+import { type Builder, layer } from '../../ir/build.ts'
 import type { Node, Value } from '../../ir/graph.ts'
-import type { Attrs, Call, Op } from '../../ir/op.ts'
+import type { Attrs, Call, OnnxNode, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count } from '../../loops/ir.ts'
-import { add, mul } from '../binary/op.ts'
+import { add, mul, sub } from '../binary/op.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
+import { inner } from '../conv2d/onnx.ts'
 import { shaped } from '../elementwise.ts'
 import { numberAttr } from '../onnx.ts'
 import { parameters } from '../parameters.ts'
 import { expectDtype } from '../quant.ts'
+import { mean } from '../reduce/op.ts'
+import { reshape } from '../shape/reshape.ts'
 import { operand, reading } from '../tflite.ts'
 
 export type BatchNorm = Attrs & { readonly epsilon: number }
@@ -53,6 +56,51 @@ function lower(node: Node<BatchNorm>): Call {
   }
 }
 
+/** With training_mode: normalised by the batch's own statistics, and the running ones moved towards them by 1 - momentum. */
+function ofBatch(
+  build: Builder,
+  node: OnnxNode,
+  x: Value,
+  [scale, bias, ...running]: readonly Value[],
+  epsilon: number,
+): Value[] {
+  const C = x.type.shape[1] ?? 1
+  const reduced = { axes: x.type.shape.map((_, d) => d).filter((d) => d !== 1), keepDims: true }
+  const flat = (v: Value, what: string) => build.one(reshape, [v], { shape: [C] }, inner(node, what))
+  const average = build.one(mean, [x], reduced, inner(node, 'mean'))
+  const centred = build.one(sub, [x, average], { clamp: {} }, inner(node, 'centred'))
+  const squares = build.one(mul, [centred, centred], { clamp: {} }, inner(node, 'squares'))
+  const statistics = [average, build.one(mean, [squares], reduced, inner(node, 'variance'))].map((v, i) =>
+    flat(v, `batch_${i}`),
+  )
+  const y = build.one(
+    batchNorm,
+    [x, scale, bias, ...statistics],
+    { epsilon },
+    { ...node.result, names: node.result.names?.slice(0, 1) },
+  )
+  const momentum = Math.fround(numberAttr(node, 'momentum', 0.9))
+  const part = (v: Value, share: number, what: string) => {
+    const factor = build.const(
+      inner(node, `${what}_share`).names[0],
+      { dtype: 'f32', shape: [1] },
+      Float32Array.of(share),
+    )
+    return build.one(mul, [v, factor], { clamp: {} }, inner(node, what))
+  }
+  const moved = running
+    .slice(0, node.outputs - 1)
+    .map((v, i) =>
+      build.one(
+        add,
+        [part(v, momentum, `kept_${i}`), part(statistics[i], 1 - momentum, `new_${i}`)],
+        { clamp: {} },
+        { from: node.result.from, names: [node.result.names?.[i + 1] || inner(node, `running_${i}`).names[0]] },
+      ),
+    )
+  return [y, ...moved]
+}
+
 export const batchNorm: Op<BatchNorm> = {
   name: 'batch_norm',
 
@@ -62,11 +110,12 @@ export const batchNorm: Op<BatchNorm> = {
         name: 'BatchNormalization',
         read(build, node) {
           const where = reading('batch_norm', node)
-          if (numberAttr(node, 'training_mode', 0) !== 0 || node.outputs > 1)
-            throw new ModelError(where, 'computes statistics of its batch, supported is inference with given ones')
           const x = operand(node, 0, 'input', where)
           const epsilon = numberAttr(node, 'epsilon', 1e-5)
           const given = ['scale', 'bias', 'mean', 'variance'].map((what, i) => operand(node, i + 1, what, where))
+          if (numberAttr(node, 'training_mode', 0) !== 0) return ofBatch(build, node, x, given, epsilon)
+          if (node.outputs > 1)
+            throw new ModelError(where, `has ${node.outputs} outputs, without training_mode there is 1`)
           const C = x.type.shape[1] ?? 1
           const constant = given.every((v) => v.storage === 'const' && v.type.dtype === 'f32' && v.data?.length === C)
           if (!constant || x.type.dtype !== 'f32') return build.add(batchNorm, [x, ...given], { epsilon }, node.result)

@@ -45,6 +45,12 @@ export const cases: readonly OpCase[] = [
           const y = s.constant ? b.const('b', type, b.random.fill(type)) : b.input('b', type)
           return b.one(operator, [x, y], attrs, { quant: quantOf(...(s.y8 ?? [0.09, 5])) })
         }),
+        opCase(`${op} int8, scaled in float: ${name}`, (b) => {
+          const type = i8(s.b, ...(s.b8 ?? [0.07, 9]))
+          const x = b.input('a', i8(s.a, 0.05, -3))
+          const y = s.constant ? b.const('b', type, b.random.fill(type)) : b.input('b', type)
+          return b.one(operator, [x, y], { ...attrs, scaling: 'float' }, { quant: quantOf(...(s.y8 ?? [0.09, 5])) })
+        }),
         opCase(`${op} f32: ${name}`, (b) => {
           const x = b.input('a', f32(s.a))
           const y = s.constant ? b.floats('b', s.b) : b.input('b', f32(s.b))
@@ -57,6 +63,15 @@ export const cases: readonly OpCase[] = [
     opCase(`${op} int8: a value with itself`, (b) => {
       const x = b.input('a', i8([3, 5], 0.05, -128))
       return b.one(operator, [x, x], { clamp: {} }, { quant: quantOf(0.1, -128) })
+    }),
+    opCase(`${op} int8, scaled in float: halves`, (b) => {
+      const all = b.const(
+        'a',
+        i8([256], 1, 0),
+        Int8Array.from({ length: 256 }, (_, i) => i - 128),
+      )
+      const other = b.input('b', i8([1], 1, 0))
+      return b.one(operator, [all, other], { clamp: {}, scaling: 'float' }, { quant: quantOf(2, -1) })
     }),
     opCase(`${op} int16`, (b) => {
       const [x, y] = [0.0003, 0.0001].map((s, i) =>

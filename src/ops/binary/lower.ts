@@ -5,6 +5,7 @@ import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { type Expr, registerOf } from '../../loops/ir.ts'
 import { outputElem } from '../check.ts'
+import { rounding } from '../float_scale.ts'
 import { type Parameters, parameters } from '../parameters.ts'
 import { clampRange } from '../quant.ts'
 import { broadcastCall } from './broadcast.ts'
@@ -33,7 +34,30 @@ function plain(node: Node<Binary>, combine: Combine): Arithmetic {
   }
 }
 
+/** On the reals that stored operands stand for, in float32. */
+function real(node: Node<Binary>, combine: Combine): Arithmetic {
+  const y = node.outputs[0].type
+  const [a, b] = node.inputs.map((v) => v!.type.quant!)
+  const { lo, hi } = clampRange(y, node.attrs.clamp)
+  const s = parameters('scale', 'f32', { sa: a.scale[0], sb: b.scale[0], sy: y.quant!.scale[0] })
+  const q = parameters('q', 'i32', { za: a.zero[0], zb: b.zero[0] })
+  const r = rounding(y.quant!.zero[0], lo, hi)
+  const of = (x: Expr, zero: Expr, scale: Expr) => L.mul(scale, L.op('toF32', L.op('sub', x, zero)))
+  return {
+    parameters: {
+      bufs: [...s.bufs, ...q.bufs, ...r.bufs],
+      args: [...s.args, ...q.args, ...r.args],
+      head: [...s.head, ...q.head, ...r.head],
+    },
+    of(x, z) {
+      const v = PLAIN[combine].expr([of(x, q.of.za, s.of.sa), of(z, q.of.zb, s.of.sb)], 'f32') as Expr
+      return r.of(L.op('div', v, s.of.sy))
+    },
+  }
+}
+
 function quantised(node: Node<Binary>, combine: Combine): Arithmetic {
+  if (node.attrs.scaling) return real(node, combine)
   const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
   const y = node.outputs[0].type
   const ends = { za, zb, zy: y.quant!.zero[0], ...clampRange(y, node.attrs.clamp) }

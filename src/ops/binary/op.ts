@@ -1,12 +1,14 @@
 // Elementwise a + b, a - b, a * b and a / b with numpy broadcasting and a clamp on the result. With scales, int8 and int16
 // as TensorFlow Lite Micro's reference kernels compute them (operands shifted left and rescaled for sums, one
-// requantisation for products); without, plain numbers.
+// requantisation for products); int8 also as ONNX Runtime's QLinear operators mean them, on real numbers in float32;
+// without scales, plain numbers.
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
 import type { DType, Node, TensorType, Value } from '../../ir/graph.ts'
 import type { Attrs, Effect, Op, TfliteSpelling } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
+import { roundEven } from '../../loops/float.ts'
 import { count } from '../../loops/ir.ts'
 import { expectInputs, expectOutputs } from '../check.ts'
 import { ELEMENTWISE } from '../elementwise.ts'
@@ -19,7 +21,8 @@ import { lower } from './lower.ts'
 import { type Combine, PLAIN } from './plain.ts'
 import { productRescale, sumRescale } from './rescale.ts'
 
-export type Binary = Attrs & { readonly clamp: Clamp }
+/** `scaling` float: the reals that operands stand for are combined, and the result divided by its scale, in float32. */
+export type Binary = Attrs & { readonly clamp: Clamp; readonly scaling?: 'float' }
 
 const FLOATS: readonly DType[] = ['f32', 'f64', 'f16']
 
@@ -48,6 +51,12 @@ function check(node: Node<Binary>, combine: Combine): void {
   const zeros = [perTensor(a, 'input 0', where), perTensor(b, 'input 1', where), perTensor(y, 'output', where)]
   const shifted = zeros.find((q) => q.zero !== 0)
   if (a.dtype === 'i16' && shifted) throw new ModelError(where, `has zero point ${shifted.zero}, i16 needs 0`)
+  if (node.attrs.scaling) {
+    expectDtype(a, ['i8'], 'input with scaling float', where)
+    if (zeros.some((q) => !(q.scale > 0 && q.scale < 2 ** 50)))
+      throw new ModelError(where, `has scales ${zeros.map((q) => q.scale)}, supported are those below 2^50`)
+    return
+  }
   if (combine !== 'mul' && sumRescale(node, (x) => x).real >= 1)
     throw new ModelError(
       where,
@@ -68,6 +77,13 @@ function evalElement(node: Node<Binary>, combine: Combine): (a: Scalar, b: Scala
   const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
   const zy = y.quant!.zero[0]
   const clamp = (v: number) => Math.min(hi, Math.max(lo, v))
+  if (node.attrs.scaling) {
+    const [sa, sb] = node.inputs.map((v) => v!.type.quant!.scale[0])
+    const real = scalarFn(PLAIN[combine], 'f32') as (a: Scalar, b: Scalar) => number
+    const f = Math.fround
+    return (a, b) =>
+      clamp(roundEven(f(real(f(sa * (Number(a) - za)), f(sb * (Number(b) - zb))) / y.quant!.scale[0])) + zy)
+  }
   if (combine === 'mul') {
     const m = productRescale(node)
     return (a, b) => clamp((requant((Number(a) - za) * (Number(b) - zb), m.multiplier, m.shift) + zy) | 0)
@@ -117,7 +133,7 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
           },
           write({ inputs, attrs }) {
             const activation = clampToTflite(attrs.clamp)
-            if (activation === undefined) return undefined
+            if (activation === undefined || attrs.scaling) return undefined
             return { inputs, options: { fused_activation_function: activation, ...(pot && { pot_scale_int16: true }) } }
           },
         },
@@ -127,9 +143,11 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
           name: name[0] + name.slice(1).toLowerCase(),
           read: (build, node) => build.add(op, legacyBroadcast(build, node), { clamp: {} }, node.result),
           write: ({ inputs, attrs }) =>
-            attrs.clamp.min === undefined && attrs.clamp.max === undefined ? { inputs, attrs: {} } : undefined,
+            attrs.clamp.min === undefined && attrs.clamp.max === undefined && !attrs.scaling
+              ? { inputs, attrs: {} }
+              : undefined,
         },
-        ...(combine === 'add' ? [variadic<Binary>('Sum', () => op, { clamp: {} })] : []),
+        ...(combine === 'add' ? [{ ...variadic<Binary>('Sum', () => op, { clamp: {} }), write: undefined }] : []),
       ],
     },
     infer,
@@ -140,7 +158,7 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
     ...(combine === 'add' && { effect: biasOf }),
     absorb(node, effect, other, side) {
       if (effect.does !== 'clamp' || side !== 'after') return undefined
-      return { ...node, attrs: { clamp: bothClamps(node.attrs.clamp, effect) }, outputs: other.outputs }
+      return { ...node, attrs: { ...node.attrs, clamp: bothClamps(node.attrs.clamp, effect) }, outputs: other.outputs }
     },
   }
   return op

@@ -5,8 +5,10 @@ import { ModelError } from '../../errors.ts'
 import type { Builder, NodeOptions } from '../../ir/build.ts'
 import { bytesOf, elemOf, type TensorType, type Value } from '../../ir/graph.ts'
 import type { OnnxSpelling, TfliteSpelling } from '../../ir/op.ts'
+import { f32ToF16 } from '../../loops/float.ts'
 import { count, type Data, newData } from '../../loops/ir.ts'
 import { numberAttr } from '../onnx.ts'
+import { scalarsOf } from '../scalars.ts'
 import { constantNumbers, operand, reading } from '../tflite.ts'
 
 /** A few bytes of a file can ask for any size. */
@@ -46,17 +48,18 @@ function filled(type: TensorType, value: Data, where: string): Data {
 function range(operands: readonly Value[], where: string): { type: TensorType; data: Data } {
   const [start, limit, delta] = operands.map((v, i) => scalar(v, ['start', 'limit', 'delta'][i], where))
   const { dtype } = start.type
-  if (!['f32', 'f64', 'i32', 'i64', 'i16'].includes(dtype))
-    throw new ModelError(where, `range of ${dtype}, supported are f32, f64, i16, i32, i64`)
-  const [a, b, d] = [start, limit, delta].map((s) => Number(s.data[0]))
+  if (!['f32', 'f64', 'f16', 'i32', 'i64', 'i16'].includes(dtype))
+    throw new ModelError(where, `range of ${dtype}, supported are f32, f64, f16, i16, i32, i64`)
+  const [a, b, d] = [start, limit, delta].map((s) => Number(scalarsOf(s.data)[0]))
   const n = Math.ceil((b - a) / d)
   if (!(n >= 1 && n < 2 ** 31)) throw new ModelError(where, `range from ${a} to ${b} in steps of ${d} has no elements`)
   const type: TensorType = { dtype, shape: [n] }
   const data = dataOf(type, where)
+  const single = dtype === 'f32' || dtype === 'f16'
   for (let i = 0; i < n; i++) {
-    const value = dtype === 'f32' ? Math.fround(a + Math.fround(i * d)) : a + i * d
+    const value = single ? Math.fround(a + Math.fround(i * d)) : a + i * d
     if (data instanceof BigInt64Array) data[i] = BigInt(value)
-    else data[i] = value
+    else data[i] = dtype === 'f16' ? f32ToF16(value) : value
   }
   return { type, data }
 }

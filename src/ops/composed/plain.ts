@@ -3,6 +3,7 @@
 import { ModelError } from '../../errors.ts'
 import type { OnnxSpelling } from '../../ir/op.ts'
 import { count, type Data } from '../../loops/ir.ts'
+import { scalarsOf } from '../scalars.ts'
 import { reshape } from '../shape/reshape.ts'
 import { operand, reading } from '../tflite.ts'
 
@@ -28,15 +29,16 @@ export const onnxConstant: OnnxSpelling = {
   },
 }
 
-/** While a model runs, and does not train, nothing is dropped: the mask is all true. */
+/** Where a model does not train, or trains with ratio 0, nothing is dropped: the mask is all true. */
 export const onnxDropout: OnnxSpelling = {
   name: 'Dropout',
   read(build, node) {
     const where = reading('dropout', node)
     const x = operand(node, 0, 'input', where)
-    const training = node.inputs[2]
-    if (training && (training.storage !== 'const' || training.data?.[0]))
-      throw new ModelError(where, 'is in training mode', 'export the model for inference')
+    const [, ratio, training] = node.inputs
+    const drops = ratio ? ratio.storage !== 'const' || !ratio.data || scalarsOf(ratio.data)[0] !== 0 : true
+    if (drops && training && (training.storage !== 'const' || training.data?.[0]))
+      throw new ModelError(where, 'drops elements at random (training mode)', 'export the model for inference')
     const shape = x.type.shape
     const outputs = [...build.add(reshape, [x], { shape }, { ...node.result, names: node.result.names?.slice(0, 1) })]
     if (node.outputs > 1)

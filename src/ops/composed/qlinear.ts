@@ -1,23 +1,31 @@
 // ONNX's operators on quantised integers: QLinearConv, QLinearMatMul, ConvInteger, MatMulInteger, and the QLinear family
-// of com.microsoft. Integers minus their zero points are computed with as float32 numbers, which hold every whole number
-// up to 2^24; where constant weights do not prove that sums stay below, the operator is refused. One rounding, halves to
-// even, follows the float32 scaling, as the standard says.
+// of com.microsoft. Tensors are int8 and sums int32, scaled in float32 and rounded once, halves to even, as ONNX Runtime
+// does. Where several zero points stand beside one tensor, integers minus zero points are computed with as float32
+// numbers, which hold every whole number up to 2^24; where constant weights do not prove that sums stay below, the
+// operator is refused.
 
 import { ModelError } from '../../errors.ts'
-import type { Builder } from '../../ir/build.ts'
-import type { Value } from '../../ir/graph.ts'
+import type { Builder, NodeOptions } from '../../ir/build.ts'
+import type { Quant, Value } from '../../ir/graph.ts'
 import type { OnnxNode, OnnxSpelling } from '../../ir/op.ts'
 import { count } from '../../loops/ir.ts'
 import { add, div, mul, sub } from '../binary/op.ts'
 import { cast } from '../cast/op.ts'
 import { clamp } from '../clamp/op.ts'
 import { convolve, inner } from '../conv2d/onnx.ts'
+import type { Scaling } from '../float_scale.ts'
+import { fullyConnected } from '../fully_connected/op.ts'
+import { matmul } from '../matmul/op.ts'
 import { product } from '../matmul/spellings.ts'
 import { numberAttr } from '../onnx.ts'
 import { maximum, minimum } from '../pairwise/op.ts'
 import { rangeOf } from '../quant.ts'
 import { along, dequantized, quantized } from '../quantize/onnx.ts'
+import { retype } from '../quantize/retype.ts'
+import { int8Form, int8Quant, plainForm } from '../quantize/stored.ts'
 import { mean, reduceMax, reduceMin } from '../reduce/op.ts'
+import { reshape } from '../shape/reshape.ts'
+import { transpose } from '../shape/transpose.ts'
 import { constantNumbers, operand, reading } from '../tflite.ts'
 import { round } from '../unary/op.ts'
 
@@ -150,21 +158,140 @@ function scalesOf(node: OnnxNode, a: number, b: number, y: number, where: string
   return constantNumbers(node, b, 'scale', where).map((sb) => Math.fround(Math.fround(sa * sb) / sy))
 }
 
-const conv: OnnxSpelling = {
-  name: 'QLinearConv',
-  read(build, node) {
-    const where = reading('conv', node)
-    const sums = integerConv(build, node, { x: 0, xZero: 2, w: 3, wZero: 5, bias: 8 }, where)
-    return [rescaled(build, node, sums, scalesOf(node, 1, 4, 6, where), 1, 7, where)]
-  },
+/** Which inputs a node on quantised integers has where; scales and bias only where the node has them. */
+interface Places {
+  readonly a: number
+  readonly aScale?: number
+  readonly aZero: number
+  readonly b: number
+  readonly bScale?: number
+  readonly bZero: number
+  readonly bias?: number
+  readonly y?: { readonly scale: number; readonly zero: number }
 }
 
-const matmul: OnnxSpelling = {
-  name: 'QLinearMatMul',
+const CONV: Places = { a: 0, aScale: 1, aZero: 2, b: 3, bScale: 4, bZero: 5, bias: 8, y: { scale: 6, zero: 7 } }
+const MATMUL: Places = { a: 0, aScale: 1, aZero: 2, b: 3, bScale: 4, bZero: 5, y: { scale: 6, zero: 7 } }
+const INTEGER: Places = { a: 0, aZero: 2, b: 1, bZero: 3 }
+
+/** Operands in int8, the second as it is stored; undefined where zero points are several, which int8 kernels do not have. */
+function int8Operands(build: Builder, node: OnnxNode, at: Places, where: string) {
+  const [a, b] = [operand(node, at.a, 'first operand', where), operand(node, at.b, 'second operand', where)]
+  const scales = (i: number | undefined) => (i === undefined ? [1] : constantNumbers(node, i, 'scale', where))
+  const [za, zb] = [numbersOf(node, at.aZero, 'zero point', where), numbersOf(node, at.bZero, 'zero point', where)]
+  const [sa, sb] = [scales(at.aScale), scales(at.bScale)]
+  if (sa.length !== 1 || [za, zb].some((z) => z.some((v) => v !== z[0]))) return undefined
+  const zero = int8Quant(b.type.dtype, 1, zb[0]).zero[0]
+  if (sb.length > 1 && zero !== 0) return undefined
+  const A = int8Form(build, node, a, sa[0], za[0], 'a')
+  const B = int8Form(build, node, b, 1, zb[0], 'b')
+  const weight = { scale: Float64Array.from(sb, Math.fround), zero: new Int32Array(sb.length).fill(zero) }
+  if (!at.y) return { A, B, weight, scaling: 'none' as const, options: node.result }
+  const sy = single(constantNumbers(node, at.y.scale, 'scale', where), 'scale of the output', where)
+  const zy = single(numbersOf(node, at.y.zero, 'zero point', where), 'zero point of the output', where)
+  const dtype = node.inputs[at.y.zero]?.type.dtype ?? 'u8'
+  const quant = int8Quant(dtype, sy, zy)
+  return { A, B, weight, scaling: 'float' as const, quant, dtype, options: { ...inner(node, 'int8'), quant } }
+}
+
+function convReading(name: string, at: Places): OnnxSpelling {
+  return {
+    name,
+    read(build, node) {
+      const where = reading('conv', node)
+      const int8 = int8Operands(build, node, at, where)
+      if (int8) {
+        const { A, B, dtype } = int8
+        const bias = at.bias === undefined ? undefined : node.inputs[at.bias]
+        const form = convolve(
+          build,
+          { ...node, result: dtype ? inner(node, 'int8') : node.result },
+          A,
+          B,
+          bias,
+          where,
+          int8,
+        )
+        return [dtype ? plainForm(build, node, form, dtype) : form]
+      }
+      const sums = integerConv(
+        build,
+        node,
+        { x: at.a, xZero: at.aZero, w: at.b, wZero: at.bZero, bias: at.bias },
+        where,
+      )
+      if (!at.y) return build.add(cast, [sums], { to: 'i32' }, node.result)
+      return [rescaled(build, node, sums, scalesOf(node, 1, 4, 6, where), 1, 7, where)]
+    },
+  }
+}
+
+function matmulReading(name: string, at: Places): OnnxSpelling {
+  return {
+    name,
+    read(build, node) {
+      const where = reading('matmul', node)
+      const [a, b] = [operand(node, at.a, 'A', where), operand(node, at.b, 'B', where)]
+      const layered = b.type.shape.length === 2 && b.storage === 'const'
+      const matrices = a.type.shape.length > 1 && b.type.shape.length > 1
+      const int8 = layered || matrices ? int8Operands(build, node, at, where) : undefined
+      if (int8 && (layered || int8.weight.scale.length === 1)) {
+        const { A, B, weight, scaling, options, dtype } = int8
+        const form = layered
+          ? dense(build, node, A, B, { ...weight, ...(weight.scale.length > 1 && { axis: 0 }) }, scaling, options)
+          : build.one(
+              matmul,
+              [A, build.one(retype, [B], {}, { ...inner(node, 'b_stored'), quant: weight })],
+              { transA: false, transB: false, scaling },
+              options,
+            )
+        return [dtype ? plainForm(build, node, form, dtype) : form]
+      }
+      const sums = integerMatmul(build, node, { a: at.a, aZero: at.aZero, b: at.b, bZero: at.bZero }, where)
+      if (!at.y) return build.add(cast, [sums], { to: 'i32' }, node.result)
+      return [rescaled(build, node, sums, scalesOf(node, 1, 4, 6, where), sums.type.shape.length - 1, 7, where)]
+    },
+  }
+}
+
+/** A product with a constant matrix [K, N], which a fully connected layer has as [N, K]; `transB`: as the file has it. */
+function dense(
+  build: Builder,
+  node: OnnxNode,
+  a: Value,
+  b: Value,
+  quant: Quant,
+  scaling: Scaling,
+  options: NodeOptions,
+  transB = false,
+  bias?: Value,
+): Value {
+  const turned = transB ? b : build.one(transpose, [b], { perm: [1, 0] }, inner(node, 'weight'))
+  const weight = build.one(retype, [turned], {}, { ...inner(node, 'weight_stored'), quant })
+  return build.one(fullyConnected, [a, weight, bias], { clamp: {}, keepDims: true, scaling }, options)
+}
+
+const GEMM: Places = { ...MATMUL, bias: 6, y: { scale: 7, zero: 8 } }
+
+const gemm: OnnxSpelling = {
+  name: 'QGemm',
+  domain: 'com.microsoft',
   read(build, node) {
-    const where = reading('matmul', node)
-    const sums = integerMatmul(build, node, { a: 0, aZero: 2, b: 3, bZero: 5 }, where)
-    return [rescaled(build, node, sums, scalesOf(node, 1, 4, 6, where), sums.type.shape.length - 1, 7, where)]
+    const where = reading('gemm', node)
+    const transB = numberAttr(node, 'transB', 0) !== 0
+    const int8 = int8Operands(build, node, GEMM, where)
+    const bias = node.inputs[6]
+    const plain = numberAttr(node, 'transA', 0) === 0 && numberAttr(node, 'alpha', 1) === 1
+    if (!int8?.dtype || !plain || int8.B.storage !== 'const' || int8.B.type.shape.length !== 2)
+      throw new ModelError(
+        where,
+        `has alpha ${numberAttr(node, 'alpha', 1)}, transA ${numberAttr(node, 'transA', 0)} and B [${int8?.B.type.shape}]`,
+        'supported are constant matrices B with one zero point, alpha 1 and transA 0',
+      )
+    const { A, B, weight, scaling, options, dtype } = int8
+    const row = bias && build.one(reshape, [bias], { shape: [count(bias.type.shape)] }, inner(node, 'bias'))
+    const quant = { ...weight, ...(weight.scale.length > 1 && { axis: 0 }) }
+    return [plainForm(build, node, dense(build, node, A, B, quant, scaling, options, transB, row), dtype)]
   },
 }
 
@@ -182,10 +309,15 @@ function binary(name: string, op: typeof add): OnnxSpelling {
     domain: 'com.microsoft',
     read(build, node) {
       const where = reading(op.name, node)
-      const [a, b] = [realOf(build, node, 0, 'a', where), realOf(build, node, 3, 'b', where)]
-      const y = build.one(op, [a, b], { clamp: {} }, inner(node, 'real'))
-      const scale = single(constantNumbers(node, 6, 'scale', where), 'scale of the output', where)
-      return [stored(build, node, y, scale, 7, where)]
+      const number = (i: number) => single(constantNumbers(node, i, 'scale', where), 'scale', where)
+      const zero = (i: number) => single(numbersOf(node, i, 'zero point', where), 'zero point', where)
+      const operands = [0, 3].map((i) =>
+        int8Form(build, node, operand(node, i, 'an operand', where), number(i + 1), zero(i + 2), i ? 'b' : 'a'),
+      )
+      const dtype = node.inputs[7]?.type.dtype ?? node.inputs[0]!.type.dtype
+      const quant = int8Quant(dtype, number(6), zero(7))
+      const form = build.one(op, operands, { clamp: {}, scaling: 'float' }, { ...inner(node, 'int8'), quant })
+      return [plainForm(build, node, form, dtype)]
     },
   }
 }
@@ -201,22 +333,6 @@ const globalAverage: OnnxSpelling = {
     const y = build.one(mean, [x], { axes, keepDims: true }, inner(node, 'real'))
     const scale = single(constantNumbers(node, 3, 'scale', where), 'scale of the output', where)
     return [stored(build, node, y, scale, 4, where)]
-  },
-}
-
-const convInteger: OnnxSpelling = {
-  name: 'ConvInteger',
-  read(build, node) {
-    const sums = integerConv(build, node, { x: 0, xZero: 2, w: 1, wZero: 3 }, reading('conv', node))
-    return build.add(cast, [sums], { to: 'i32' }, node.result)
-  },
-}
-
-const matmulInteger: OnnxSpelling = {
-  name: 'MatMulInteger',
-  read(build, node) {
-    const sums = integerMatmul(build, node, { a: 0, aZero: 2, b: 1, bZero: 3 }, reading('matmul', node))
-    return build.add(cast, [sums], { to: 'i32' }, node.result)
   },
 }
 
@@ -258,10 +374,11 @@ const dynamic: OnnxSpelling = {
 }
 
 export const qlinear: readonly OnnxSpelling[] = [
-  conv,
-  matmul,
-  convInteger,
-  matmulInteger,
+  convReading('QLinearConv', CONV),
+  convReading('ConvInteger', INTEGER),
+  matmulReading('QLinearMatMul', MATMUL),
+  matmulReading('MatMulInteger', INTEGER),
+  gemm,
   dynamic,
   binary('QLinearAdd', add),
   binary('QLinearMul', mul),

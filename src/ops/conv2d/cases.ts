@@ -63,6 +63,17 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s
       const bias = s.bias === false ? undefined : b.bias('b', s.output)
       return b.one(conv2d, [x, w, bias], attrs, { quant: quantOf(0.11, 5) })
     }),
+    opCase(`conv2d int8, scaled in float: ${name}`, (b) => {
+      const x = b.input('x', i8(s.input, 0.05, -3))
+      const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 0)
+      const bias = s.bias === false ? undefined : b.bias('b', s.output)
+      return b.one(conv2d, [x, w, bias], { ...attrs, scaling: 'float' }, { quant: quantOf(0.11, 5) })
+    }),
+    opCase(`conv2d int8, the sums themselves: ${name}`, (b) => {
+      const x = b.input('x', i8(s.input, 1, -3))
+      const w = b.asymmetricWeights('w', filter, 1, 45)
+      return b.one(conv2d, [x, w], { ...attrs, clamp: {}, scaling: 'none' })
+    }),
     opCase(`conv2d f32: ${name}`, (b) => {
       const x = b.input('x', f32(s.input))
       const bias = s.bias === false ? undefined : b.floats('b', [s.output])

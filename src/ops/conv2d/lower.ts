@@ -5,6 +5,7 @@ import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import type { Elem } from '../../loops/ir.ts'
 import { accumulator } from '../accumulate.ts'
+import { outputElem } from '../check.ts'
 import { overWindow } from '../window.ts'
 import type { Conv2d } from './op.ts'
 
@@ -24,7 +25,7 @@ export function lower(node: Node<Conv2d>): Call {
   })
   const X = L.buffer('x', elem, x.type.shape)
   const Wt = L.buffer('w', stored, w.type.shape)
-  const Y = L.buffer('y', elem, y.type.shape, 'write')
+  const Y = L.buffer('y', outputElem(node), y.type.shape, 'write')
 
   const body = L.loops(['n', 'oh', 'ow', 'g', 'o'], [N, OH, OW, groups, perGroup], (n, oh, ow, g, oc) => {
     const o = L.add(L.mul(g, perGroup), oc)

@@ -6,11 +6,11 @@ import { layer } from '../../ir/build.ts'
 import type { TensorType } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
-import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers } from '../accumulate.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers, sumType } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
-import { readConv, writeConv } from '../conv_options.ts'
+import { CONV_2D, readConv, writeConv } from '../conv_options.ts'
 import { hybrid } from '../hybrid/op.ts'
-import { absorbPad, eachTap, expectWindow, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import { absorbPad, eachTap, expectWindow, padFirst, type Window, windowOutput } from '../window.ts'
 import { lower } from './lower.ts'
 
 export type Conv2d = Accumulating & Window & { readonly groups: number }
@@ -18,7 +18,7 @@ export type Conv2d = Accumulating & Window & { readonly groups: number }
 function infer(inputs: readonly (TensorType | undefined)[], a: Conv2d): TensorType[] {
   const [x, w] = [inputs[0]!.shape, inputs[1]!.shape]
   const [oh, ow] = windowOutput(x.slice(1, 3), w.slice(1, 3), a)
-  return [{ dtype: inputs[0]!.dtype, shape: [x[0], oh, ow, w[0]] }]
+  return [{ dtype: sumType(inputs[0]!.dtype, a), shape: [x[0], oh, ow, w[0]] }]
 }
 
 export const conv2d: Op<Conv2d> = {
@@ -27,17 +27,7 @@ export const conv2d: Op<Conv2d> = {
   spelled: {
     tflite: [
       {
-        name: 'CONV_2D',
-        code: 3,
-        options: {
-          id: 1,
-          fields: {
-            ...WINDOW_FIELDS,
-            fused_activation_function: { slot: 3, type: 'i8', default: 0 },
-            dilation_w_factor: { slot: 4, type: 'i32', default: 1 },
-            dilation_h_factor: { slot: 5, type: 'i32', default: 1 },
-          },
-        },
+        ...CONV_2D,
         read(build, node) {
           const { x, w, b, window } = readConv(node, `conv2d "${node.result.from}"`)
           const groups = x.type.shape[3] / w.type.shape[3]
@@ -47,7 +37,7 @@ export const conv2d: Op<Conv2d> = {
         },
         write(node) {
           const options = writeConv(node)
-          return options && { inputs: node.inputs, options }
+          return options ? { inputs: node.inputs, options } : padFirst(node, node.inputs[0]!.type.quant?.zero[0] ?? 0)
         },
       },
     ],

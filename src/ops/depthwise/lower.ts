@@ -6,6 +6,7 @@ import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import type { Elem, Expr, Stmt } from '../../loops/ir.ts'
 import { accumulator } from '../accumulate.ts'
+import { outputElem } from '../check.ts'
 import { overWindow } from '../window.ts'
 import type { DepthwiseConv2d } from './op.ts'
 
@@ -23,7 +24,7 @@ export function lower(node: Node<DepthwiseConv2d>): Call {
   })
   const X = L.buffer('x', elem, x.type.shape)
   const Wt = L.buffer('w', stored, [KH, KW, O])
-  const Y = L.buffer('y', elem, y.type.shape, 'write')
+  const Y = L.buffer('y', outputElem(node), y.type.shape, 'write')
 
   const output = (n: Expr, oh: Expr, ow: Expr, c: Expr, o: Expr): Stmt[] => {
     const [start, sum] = acc.start(o)

@@ -8,10 +8,10 @@ import { layer } from '../../ir/build.ts'
 import type { TensorType, Value } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
-import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers } from '../accumulate.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers, sumType } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { readConv, writeConv } from '../conv_options.ts'
-import { absorbPad, eachTap, expectWindow, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import { absorbPad, eachTap, expectWindow, padFirst, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
 import { lower } from './lower.ts'
 
 export type DepthwiseConv2d = Accumulating & Window
@@ -19,7 +19,7 @@ export type DepthwiseConv2d = Accumulating & Window
 function infer(inputs: readonly (TensorType | undefined)[], a: DepthwiseConv2d): TensorType[] {
   const [x, w] = [inputs[0]!.shape, inputs[1]!.shape]
   const [oh, ow] = windowOutput(x.slice(1, 3), w.slice(1, 3), a)
-  return [{ dtype: inputs[0]!.dtype, shape: [x[0], oh, ow, w[3]] }]
+  return [{ dtype: sumType(inputs[0]!.dtype, a), shape: [x[0], oh, ow, w[3]] }]
 }
 
 export const depthwiseConv2d: Op<DepthwiseConv2d> = {
@@ -48,7 +48,8 @@ export const depthwiseConv2d: Op<DepthwiseConv2d> = {
           const [x, w] = node.inputs as [Value, Value]
           const options = writeConv(node)
           const multiplier = w.type.shape[3] / x.type.shape[3]
-          return options && { inputs: node.inputs, options: { ...options, depth_multiplier: multiplier } }
+          if (!options) return padFirst(node, x.type.quant?.zero[0] ?? 0)
+          return { inputs: node.inputs, options: { ...options, depth_multiplier: multiplier } }
         },
       },
     ],

@@ -42,6 +42,29 @@ const COMPUTED: readonly OpCase[] = [
   }),
 ]
 
+/** One weight of 1 and a multiplier of 1/2: every odd input is half way between two outputs. */
+const TIES: readonly OpCase[] = [-128, 0, 127].map((zero) =>
+  opCase(`fully_connected int8, scaled in float: halves, zero point ${zero}`, (b) => {
+    const x = b.const(
+      'x',
+      i8([256, 1], 1, 0),
+      Int8Array.from({ length: 256 }, (_, i) => i - 128),
+    )
+    const w = b.const('w', i8([1, 1], 1, 0), Int8Array.of(1))
+    return b.one(fullyConnected, [x, w], { clamp: {}, keepDims: true, scaling: 'float' }, { quant: quantOf(2, zero) })
+  }),
+)
+
+/** Sums beyond 2^24, which float32 does not hold, and products beyond every output. */
+const LARGE: readonly OpCase[] = [1e-9, 1e-4, 1e6, 3e38].map((scale) =>
+  opCase(`fully_connected int8, scaled in float: large sums, output scale ${scale}`, (b) => {
+    const x = b.input('x', i8([3, 8], 1, -128))
+    const bias = b.const('b', { dtype: 'i32', shape: [3] }, Int32Array.of(2 ** 31 - 1, -(2 ** 31), 2 ** 24 + 1))
+    const attrs = { clamp: {}, keepDims: true, scaling: 'float' } as const
+    return b.one(fullyConnected, [x, b.weights('w', [3, 8], 0.01), bias], attrs, { quant: quantOf(scale, 3) })
+  }),
+)
+
 const SHAPED: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => {
   const attrs: FullyConnected = { clamp: {}, keepDims: false, ...s.attrs }
   const [N] = s.weight
@@ -74,6 +97,24 @@ const SHAPED: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => 
         ...types((shape) => i8(shape, 0.09, 5)),
       })
     }),
+    ...(s.output
+      ? []
+      : [
+          opCase(`fully_connected int8, scaled in float: ${name}`, (b) => {
+            const x = b.input('x', i8(s.input, 0.05, -3))
+            const w = s.perChannel ? b.weights('w', s.weight, 0.01, 0) : b.asymmetricWeights('w', s.weight, 0.01, 17)
+            const bias = s.bias === false ? undefined : b.bias('b', N)
+            return b.one(fullyConnected, [x, w, bias], { ...attrs, scaling: 'float' }, { quant: quantOf(0.09, 5) })
+          }),
+          opCase(`fully_connected int8, the sums themselves: ${name}`, (b) => {
+            const w = b.asymmetricWeights('w', s.weight, 1, 17)
+            return b.one(fullyConnected, [b.input('x', i8(s.input, 1, -3)), w], {
+              ...attrs,
+              clamp: {},
+              scaling: 'none',
+            })
+          }),
+        ]),
     opCase(`fully_connected f32: ${name}`, (b) => {
       const x = b.input('x', f32(s.input))
       const bias = s.bias === false ? undefined : b.floats('b', [N])
@@ -82,4 +123,4 @@ const SHAPED: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => 
   ]
 })
 
-export const cases: readonly OpCase[] = [...SHAPED, ...COMPUTED]
+export const cases: readonly OpCase[] = [...SHAPED, ...COMPUTED, ...TIES, ...LARGE]

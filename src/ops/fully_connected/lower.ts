@@ -5,6 +5,7 @@ import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count, type Elem } from '../../loops/ir.ts'
 import { accumulator } from '../accumulate.ts'
+import { outputElem } from '../check.ts'
 import type { FullyConnected } from './op.ts'
 
 /** How the scales multiply: in float32 where the weights have one scale, in float64 where they have one for each output. */
@@ -24,7 +25,7 @@ export function lower(node: Node<FullyConnected>): Call {
   })
   const X = L.buffer('x', elem, [M, K])
   const Wt = L.buffer('w', stored, [N, K])
-  const Y = L.buffer('y', elem, [M, N], 'write')
+  const Y = L.buffer('y', outputElem(node), [M, N], 'write')
 
   const body = L.loops(['row', 'n'], [M, N], (row, n) => {
     const [start, sum] = acc.start(n)

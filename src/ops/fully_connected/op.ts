@@ -7,8 +7,9 @@ import { layer } from '../../ir/build.ts'
 import { sameShape, type TensorType, type Value } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
-import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers } from '../accumulate.ts'
+import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers, sumType } from '../accumulate.ts'
 import { costOf, expectInputs, outputElem } from '../check.ts'
+import { FULLY_CONNECTED } from '../conv_options.ts'
 import { hybridFullyConnected } from '../hybrid/op.ts'
 import { clampOfTflite, clampToTflite } from '../quant.ts'
 import { lower, scaleProduct } from './lower.ts'
@@ -26,17 +27,7 @@ export const fullyConnected: Op<FullyConnected> = {
   spelled: {
     tflite: [
       {
-        name: 'FULLY_CONNECTED',
-        code: 9,
-        options: {
-          id: 8,
-          fields: {
-            fused_activation_function: { slot: 0, type: 'i8', default: 0 },
-            weights_format: { slot: 1, type: 'i8', default: 0 },
-            keep_num_dims: { slot: 2, type: 'bool', default: false },
-            asymmetric_quantize_inputs: { slot: 3, type: 'bool', default: false },
-          },
-        },
+        ...FULLY_CONNECTED,
         read(build, { inputs, options: o, result }) {
           const where = `fully_connected "${result.from}"`
           if (o.weights_format !== 0)
@@ -60,7 +51,7 @@ export const fullyConnected: Op<FullyConnected> = {
           const keeps = [false, true].find((k) =>
             sameShape(outputs[0].type.shape, outputShape(x.type.shape, w.type.shape, k)),
           )
-          if (activation === undefined || keeps === undefined) return undefined
+          if (activation === undefined || keeps === undefined || attrs.scaling) return undefined
           return {
             inputs,
             options: { fused_activation_function: activation, weights_format: 0, keep_num_dims: keeps },
@@ -72,7 +63,7 @@ export const fullyConnected: Op<FullyConnected> = {
 
   infer(inputs, attrs): TensorType[] {
     const [x, w] = inputs as [TensorType, TensorType]
-    return [{ dtype: x.dtype, shape: outputShape(x.shape, w.shape, attrs.keepDims) }]
+    return [{ dtype: sumType(x.dtype, attrs), shape: outputShape(x.shape, w.shape, attrs.keepDims) }]
   },
 
   check(node) {

@@ -9,6 +9,7 @@ import { numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
 import { elementwise, shaped } from '../elementwise.ts'
 import { expectDtype, perTensor } from '../quant.ts'
+import { operands } from '../tflite.ts'
 import { multipliersOf, stored } from './stored.ts'
 
 export type HardSwish = Record<string, never>
@@ -29,6 +30,13 @@ export const hardSwish: Op<HardSwish> = {
         code: 117,
         read: (build, { inputs, result }) => build.add(hardSwish, inputs, {}, result),
         write: ({ inputs }) => ({ inputs, options: {} }),
+      },
+    ],
+    onnx: [
+      {
+        name: 'HardSwish',
+        read: (build, node) => build.add(hardSwish, operands(node, 1, 'hard_swish'), {}, node.result),
+        write: ({ inputs }) => (inputs[0]?.type.quant ? undefined : { inputs, attrs: {} }),
       },
     ],
   },

@@ -27,6 +27,17 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, {
         quant: quantOf(0.03, 5),
       }),
     ),
+    opCase(`matmul int8, scaled in float: ${name}`, (b) =>
+      b.one(
+        matmul,
+        [b.input('a', i8(a, 0.05, -128)), b.input('b', i8(second, 0.02, 127))],
+        { ...trans, scaling: 'float' },
+        { quant: quantOf(0.03, 5) },
+      ),
+    ),
+    opCase(`matmul int8, the sums themselves: ${name}`, (b) =>
+      b.one(matmul, [b.input('a', i8(a, 1, -3)), b.input('b', i8(second, 1, 9))], { ...trans, scaling: 'none' }),
+    ),
     opCase(`matmul int16: ${name}`, (b) => {
       const quant = quantOf(0.001, 0)
       const [p, q] = [a, second].map((shape, k) => b.input(`x${k}`, { dtype: 'i16', shape, quant }))

@@ -5,10 +5,11 @@ import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { type Expr, registerOf, type Stmt } from '../../loops/ir.ts'
 import { broadcastAxes } from '../binary/broadcast.ts'
-import { outputElem } from '../check.ts'
+import { elemOfValue, outputElem } from '../check.ts'
+import { rounding } from '../float_scale.ts'
 import { type Parameters, parameters } from '../parameters.ts'
 import { rangeOf } from '../quant.ts'
-import { type Matmul, matmulMultiplier, shortMultiplier, sizes } from './op.ts'
+import { type Matmul, matmulMultiplier, matmulScale, shortMultiplier, sizes } from './op.ts'
 
 interface Pieces extends Pick<Parameters<string>, 'bufs' | 'args' | 'head'> {
   readonly start: Expr
@@ -32,16 +33,32 @@ function plain(node: Node<Matmul>): Pieces {
 function quantised(node: Node<Matmul>, K: number): Pieces {
   const y = node.outputs[0].type
   const { min, max } = rangeOf(y.dtype)
+  const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
+  const safe = K * 255 * 255 < 2 ** 31
+  const sum = (of: Readonly<Record<'za' | 'zb', Expr>>): Pick<Pieces, 'start' | 'step'> => ({
+    start: L.int(0),
+    step: (acc, a, b) => L.op(safe ? 'add' : 'wadd', acc, L.mul(L.op('sub', a, of.za), L.op('sub', b, of.zb))),
+  })
+  if (node.attrs.scaling) {
+    const p = parameters('q', 'i32', { za, zb })
+    if (node.attrs.scaling === 'none') return { ...p, ...sum(p.of), finish: (acc) => acc }
+    const m = parameters('by', 'f32', { scale: matmulScale(node) })
+    const r = rounding(y.quant!.zero[0], min, max)
+    return {
+      bufs: [...p.bufs, ...m.bufs, ...r.bufs],
+      args: [...p.args, ...m.args, ...r.args],
+      head: [...p.head, ...m.head, ...r.head],
+      ...sum(p.of),
+      finish: (acc) => r.of(L.mul(L.op('toF32', acc), m.of.scale)),
+    }
+  }
   const m = matmulMultiplier(node)
   if (y.dtype === 'i8') {
-    const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
     const p = parameters('q', 'i32', { za, zb, zy: y.quant!.zero[0], my: m.multiplier, sy: m.shift })
     const { of } = p
-    const safe = K * 255 * 255 < 2 ** 31
     return {
       ...p,
-      start: L.int(0),
-      step: (acc, a, b) => L.op(safe ? 'add' : 'wadd', acc, L.mul(L.op('sub', a, of.za), L.op('sub', b, of.zb))),
+      ...sum(of),
       finish: (acc) => L.clamp(L.op('wadd', L.requant(acc, of.my, of.sy), of.zy), min, max),
     }
   }
@@ -66,15 +83,15 @@ export function lower(node: Node<Matmul>): Call {
   const y = node.outputs[0]
   const { transA, transB } = node.attrs
   const { M, K, N, leadA, leadB } = sizes([a.type, b.type], node.attrs)
-  const elem = outputElem(node)
+  const elem = elemOfValue(a)
   const lead = broadcastAxes(leadA, leadB)
   const own = (side: 0 | 1) => lead.filter((axis) => axis.moves[side]).map((axis) => axis.extent)
   const at = (index: readonly Expr[], side: 0 | 1) => index.filter((_, d) => lead[d].moves[side])
   const A = L.buffer('a', elem, [...own(0), ...(transA ? [K, M] : [M, K])])
   const B = L.buffer('b', elem, [...own(1), ...(transB ? [N, K] : [K, N])])
   const extents = [...lead.map((axis) => axis.extent), M, N]
-  const Y = L.buffer('y', elem, extents, 'write')
-  const p = y.type.quant ? quantised(node, K) : plain(node)
+  const Y = L.buffer('y', outputElem(node), extents, 'write')
+  const p = a.type.quant ? quantised(node, K) : plain(node)
   const body = L.loops([...lead.map((_, d) => `b${d}`), 'm', 'n'], extents, (...i): Stmt[] => {
     const [m, n] = i.slice(-2)
     const [start, acc] = L.declare('acc', p.start)

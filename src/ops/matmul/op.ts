@@ -1,6 +1,6 @@
 // Matrix products of two computed tensors: a[..., M, K] * b[..., K, N] -> y[..., M, N], leading dimensions broadcast,
 // either operand stored transposed. Plain numbers (integers wrap), and int8 and int16 as TensorFlow Lite Micro's
-// reference kernel (int32 sums in double rounding; int64 sums with a multiplier of 16 bits).
+// reference kernel (int32 sums in double rounding; int64 sums with a multiplier of 16 bits). int8 also as ONNX's.
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
@@ -8,17 +8,18 @@ import type { Node, TensorType } from '../../ir/graph.ts'
 import type { Attrs, Op } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
 import { count, type Data } from '../../loops/ir.ts'
-import { numbers } from '../accumulate.ts'
+import { numbers, sumType } from '../accumulate.ts'
 import { arithmeticOf } from '../arithmetic.ts'
 import { broadcastShape } from '../binary/broadcast.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
+import { floatScale, rescaled, type Scaling } from '../float_scale.ts'
 import { expectDtype, perTensor, quantizeMultiplier, rangeOf } from '../quant.ts'
 import { type Scalar, scalarsOf, tensorOf } from '../scalars.ts'
 import { lower } from './lower.ts'
 import { onnx, tflite } from './spellings.ts'
 
 /** Whether the last two dimensions of an operand are stored in the other order. */
-export type Matmul = Attrs & { readonly transA: boolean; readonly transB: boolean }
+export type Matmul = Attrs & { readonly transA: boolean; readonly transB: boolean; readonly scaling?: Scaling }
 
 /** Sizes of one product and the leading dimensions of either side; both operands have at least two dimensions. */
 export function sizes([a, b]: readonly (TensorType | undefined)[], { transA, transB }: Matmul) {
@@ -40,6 +41,12 @@ export function matmulMultiplier(node: Node<Matmul>): { multiplier: number; shif
   return quantizeMultiplier(Math.fround(a * b) / node.outputs[0].type.quant!.scale[0])
 }
 
+/** The same in float32 throughout. */
+export function matmulScale(node: Node<Matmul>): number {
+  const [a, b] = node.inputs.map((v) => v!.type.quant!.scale[0])
+  return floatScale(a, b, node.outputs[0].type.quant!.scale[0])
+}
+
 /** The multiplier in 16 bits and how far its products go right: what int64 sums are scaled by. */
 export function shortMultiplier({ multiplier, shift }: { multiplier: number; shift: number }) {
   return { multiplier: multiplier < 0x7fff0000 ? (multiplier + 0x8000) >> 16 : 0x7fff, shift: 15 - shift }
@@ -47,7 +54,7 @@ export function shortMultiplier({ multiplier, shift }: { multiplier: number; shi
 
 function infer(inputs: readonly (TensorType | undefined)[], attrs: Matmul): TensorType[] {
   const { M, N, leadA, leadB } = sizes(inputs, attrs)
-  return [{ dtype: inputs[0]!.dtype, shape: [...(broadcastShape(leadA, leadB) ?? []), M, N] }]
+  return [{ dtype: sumType(inputs[0]!.dtype, attrs), shape: [...(broadcastShape(leadA, leadB) ?? []), M, N] }]
 }
 
 function check(node: Node<Matmul>): void {
@@ -63,10 +70,18 @@ function check(node: Node<Matmul>): void {
   if (K !== depthB || K < 1 || !broadcastShape(leadA, leadB))
     throw new ModelError(where, `inputs have shapes [${a.shape}] and [${b.shape}], which do not multiply`)
   expectOutputs(node, infer(types, node.attrs))
+  const { scaling } = node.attrs
+  if (scaling && (a.dtype !== 'i8' || !a.quant))
+    throw new ModelError(where, `inputs are ${a.dtype}, scaling ${scaling} needs i8 with scales`)
   if (!a.quant) return
-  const zeros = [...types, node.outputs[0].type].map((t) => perTensor(t, 'tensor', where).zero)
+  const zeros = [...types, ...(scaling === 'none' ? [] : [node.outputs[0].type])].map(
+    (t) => perTensor(t, 'tensor', where).zero,
+  )
   if (a.dtype === 'i16' && zeros.some((z) => z !== 0))
     throw new ModelError(where, `zero points are ${zeros}, int16 has zero point 0`)
+  if (scaling === 'none') return
+  if (scaling === 'float' && !Number.isFinite(matmulScale(node)))
+    throw new ModelError(where, `output has scale ${node.outputs[0].type.quant!.scale[0]}, too small for the inputs'`)
   const { shift } = matmulMultiplier(node)
   if (a.dtype === 'i16' && shift > 14)
     throw new ModelError(where, `output scale is too small, the multiplier is 2^${shift}, supported is up to 2^14`)
@@ -100,7 +115,8 @@ function evaluate(node: Node<Matmul>, a: Data, b: Data): Data {
   const elem = outputElem(node)
   const Y: Scalar[] = new Array(count(node.outputs[0].type.shape))
   const { quant } = node.outputs[0].type
-  if (!quant) {
+  const { scaling } = node.attrs
+  if (!node.inputs[0]!.type.quant) {
     const R = arithmeticOf(elem)
     const [A, B] = [scalarsOf(a), scalarsOf(b)]
     eachOutput(node, (out, p, q) => {
@@ -113,9 +129,13 @@ function evaluate(node: Node<Matmul>, a: Data, b: Data): Data {
   const [A, B] = [numbers(a), numbers(b)]
   const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
   const { min, max } = rangeOf(node.outputs[0].type.dtype)
-  const m = matmulMultiplier(node)
+  const zy = quant?.zero[0] ?? 0
+  const scale = scaling === 'float' ? matmulScale(node) : 1
+  const m = scaling ? { multiplier: 0, shift: 0 } : matmulMultiplier(node)
   const s = shortMultiplier(m)
   const scaled = (acc: number) => {
+    if (scaling === 'none') return acc | 0
+    if (scaling === 'float') return rescaled(acc | 0, scale)
     if (elem === 'i8') return requant(acc | 0, m.multiplier, m.shift)
     const product = BigInt.asIntN(64, BigInt(acc) * BigInt(s.multiplier) + (1n << BigInt(s.shift - 1)))
     return Number(BigInt.asIntN(32, product >> BigInt(s.shift)))
@@ -123,7 +143,7 @@ function evaluate(node: Node<Matmul>, a: Data, b: Data): Data {
   eachOutput(node, (out, p, q) => {
     let acc = 0
     for (let k = 0; k < K; k++) acc += (A[p + k * stepA] - za) * (B[q + k * stepB] - zb)
-    Y[out] = Math.min(max, Math.max(min, (scaled(acc) + quant.zero[0]) | 0))
+    Y[out] = Math.min(max, Math.max(min, (scaled(acc) + zy) | 0))
   })
   return tensorOf(elem, Y.length, (i) => Y[i])
 }

@@ -25,6 +25,7 @@ export const tflite: TfliteSpelling<Matmul> = {
   read: (build, { inputs, options, result }) =>
     build.add(matmul, inputs, { transA: options.adj_x === true, transB: options.adj_y === true }, result),
   write({ inputs, attrs }) {
+    if (attrs.scaling) return undefined
     return { inputs, options: { adj_x: attrs.transA, adj_y: attrs.transB, asymmetric_quantize_inputs: false } }
   },
 }

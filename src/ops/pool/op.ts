@@ -20,7 +20,16 @@ import {
   perTensor,
   rangeOf,
 } from '../quant.ts'
-import { eachTap, expectWindow, padOfTflite, padToTflite, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import {
+  eachTap,
+  expectWindow,
+  padFirst,
+  padOfTflite,
+  padToTflite,
+  WINDOW_FIELDS,
+  type Window,
+  windowOutput,
+} from '../window.ts'
 import { lowerAverage, lowerMax, lowerNorm } from './lower.ts'
 import { onnxPool } from './onnx.ts'
 
@@ -122,11 +131,21 @@ function spelling(name: string, code: number, op: () => Op<Pool>): TfliteSpellin
       const norm = code === 12 ? { p: 2, mean: true } : {}
       return build.add(op(), [x], { kernel, stride, pad, clamp, ...norm }, result)
     },
-    write({ inputs, attrs: a }) {
-      if (windowOf(a).dilation.some((d) => d !== 1) || a.counted || a.p === 1 || a.mean === false) return undefined
-      const padding = padToTflite(windowOf(a), inputs[0]!.type.shape.slice(1, 3), a.kernel)
+    write(node) {
+      const { inputs, attrs: a } = node
+      const { type } = inputs[0]!
+      if (windowOf(a).dilation.some((d) => d !== 1) || a.p === 1 || a.mean === false) return undefined
+      if (a.counted?.some((c) => c !== 0)) {
+        const whole = type.dtype === 'f32' && a.counted.every((c, i) => c === a.pad[i])
+        return whole ? padFirst({ ...node, attrs: { ...a, counted: undefined } }, 0) : undefined
+      }
+      const padding = padToTflite(windowOf(a), type.shape.slice(1, 3), a.kernel)
       const activation = clampToTflite(a.clamp)
-      if (padding === undefined || activation === undefined) return undefined
+      if (activation === undefined) return undefined
+      if (padding === undefined)
+        return name === 'MAX_POOL_2D'
+          ? padFirst(node, type.dtype === 'f32' ? FLOAT_LOWEST : rangeOf(type.dtype).min)
+          : undefined
       return {
         inputs,
         options: {

@@ -102,6 +102,16 @@ function onnxSpelling(r: Reduction, op: () => Op<Reduce>): OnnxSpelling<Reduce> 
       const axes = given.length > 0 || none ? rising(given, rank, where) : x.type.shape.map((_, d) => d)
       return build.add(op(), [x], { axes, keepDims: numberAttr(node, 'keepdims', 1) !== 0 }, node.result)
     },
+    write({ inputs, outputs, attrs: { axes, keepDims } }) {
+      const type = { dtype: 'i64', shape: [axes.length] } as const
+      const list: Value = {
+        name: `${outputs[0].name}/axes`,
+        type,
+        storage: 'const',
+        data: BigInt64Array.from(axes, BigInt),
+      }
+      return { inputs: [inputs[0], list], attrs: { keepdims: Number(keepDims), noop_with_empty_axes: 1 } }
+    },
   }
 }
 

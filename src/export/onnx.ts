@@ -1,0 +1,148 @@
+// Writes a graph as an .onnx file, each node by the first of its operator's spellings that can express it. Reading the
+// file back gives the same bits. Operator set 20: the first that has all of what we write (Gelu came last). Source: the
+// ONNX standard (https://onnx.ai/onnx/repo-docs/IR.html).
+
+import { ModelError } from '../errors.ts'
+import { encodeModel, type OnnxAttribute, type OnnxTensor, type OnnxValueInfo } from '../import/onnx_schema.ts'
+import { ELEMENT_TYPES } from '../import/onnx_tensor.ts'
+import { uniqueNames } from '../import/tflite.ts'
+import { layer } from '../ir/build.ts'
+import { type Graph, inputsOf, type Node, type Value } from '../ir/graph.ts'
+import type { OnnxAttr, OnnxRecord } from '../ir/op.ts'
+import { printNode } from '../ir/print.ts'
+import { verify } from '../ir/verify.ts'
+import { ONNX_WRITINGS } from '../ops/writings.ts'
+
+const OPSET = 20n
+const IR_VERSION = 9n
+
+const ELEMENTS = new Map([...ELEMENT_TYPES].map(([number, dtype]) => [dtype, number]))
+
+/** Operators that the standard has only in later operator sets. */
+const LATER: ReadonlySet<string> = new Set(['Swish'])
+
+/** Attributes that the standard declares as floats: whole values of others are integers. */
+const FLOAT_ATTRS: ReadonlySet<string> = new Set('alpha beta gamma lambd bias epsilon'.split(' '))
+
+interface Written extends OnnxRecord {
+  readonly name: string
+  readonly domain?: string
+  readonly outputs: readonly Value[]
+  readonly from: string
+}
+
+/**
+ * The graph as an .onnx file. Params are written as constants with their present content. Throws ModelError that names
+ * the layer which ONNX cannot express: state, and tensors with scales, among them.
+ */
+export function writeOnnx(graph: Graph): Uint8Array {
+  verify(graph)
+  const records = graph.nodes.flatMap(spell)
+  const values = [
+    ...new Set([
+      ...graph.inputs,
+      ...graph.outputs,
+      ...records.flatMap((r) => [...r.inputs.filter((v) => v !== undefined), ...r.outputs]),
+    ]),
+  ]
+  const names = new Map(uniqueNames(values.map((v) => v.name)).map((name, i) => [values[i], name]))
+  const layers = uniqueNames(records.map((r) => r.from))
+  const nameOf = (v: Value | undefined) => (v ? names.get(v)! : '')
+  const info = (v: Value): OnnxValueInfo => ({
+    name: nameOf(v),
+    type: { tensor: { elem: element(v), shape: { dims: v.type.shape.map((d) => ({ value: BigInt(d) })) } } },
+  })
+  return encodeModel({
+    irVersion: IR_VERSION,
+    opsets: [
+      { domain: '', version: OPSET },
+      ...[...new Set(records.flatMap((r) => r.domain || []))].map((domain) => ({ domain, version: 1n })),
+    ],
+    graph: {
+      name: graph.name,
+      nodes: records.map((r, i) => ({
+        name: layers[i],
+        opType: r.name,
+        ...(r.domain && { domain: r.domain }),
+        inputs: r.inputs.map(nameOf),
+        outputs: r.outputs.map(nameOf),
+        attributes: Object.entries(r.attrs).flatMap(([name, value]) => attribute(name, value)),
+      })),
+      initializers: values.filter((v) => v.data).map((v) => tensor(v, nameOf(v))),
+      sparse: [],
+      inputs: graph.inputs.map(info),
+      outputs: graph.outputs.map(info),
+    },
+    functions: [],
+  })
+}
+
+function spell(node: Node): Written[] {
+  const all = [...inputsOf(node), ...node.outputs]
+  const special = all.find((v) => v.storage === 'state' || v.type.quant)
+  if (special) refused(node, special.storage === 'state' ? `state "${special.name}"` : `scales of "${special.name}"`)
+  const finish = (written: OnnxRecord | readonly OnnxRecord[], name = '', domain?: string): Written[] =>
+    ('inputs' in written ? [written] : written).map((r) => ({
+      name,
+      domain,
+      outputs: node.outputs,
+      ...r,
+      from: node.from,
+    }))
+  for (const spelling of node.op.spelled.onnx ?? []) {
+    const written = LATER.has(spelling.name) ? undefined : spelling.write?.(node)
+    if (written) return finish(written, spelling.name, spelling.domain)
+  }
+  const written = ONNX_WRITINGS.get(node.op.name)?.(node)
+  return written ? finish(written) : refused(node)
+}
+
+function refused(node: Node, why = 'an operator'): never {
+  throw new ModelError(
+    layer(node),
+    `ONNX export has no way to write ${why} for ${printNode(node)}`,
+    'write the model as .tflite, or save it as a mote graph',
+  )
+}
+
+function element(v: Value): number {
+  const number = ELEMENTS.get(v.type.dtype)
+  if (number !== undefined && !v.type.quant) return number
+  throw new ModelError(
+    `tensor "${v.name}"`,
+    `is ${v.type.dtype}${v.type.quant ? ' with scales' : ''}; written to ONNX are ${[...ELEMENTS.keys()].join(', ')} without scales`,
+    'write the model as .tflite, or save it as a mote graph',
+  )
+}
+
+function tensor(v: Value, name: string): OnnxTensor {
+  const data = v.data!
+  return {
+    name,
+    type: element(v),
+    dims: v.type.shape.map(BigInt),
+    raw: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    floats: [],
+    int32s: [],
+    int64s: [],
+    doubles: [],
+    external: [],
+  }
+}
+
+function attribute(name: string, value: OnnxAttr): OnnxAttribute[] {
+  if (value === undefined) return []
+  const empty = { name, floats: [], ints: [], strings: [] }
+  const bytes = (s: string) => new TextEncoder().encode(s)
+  if (typeof value === 'string') return [{ ...empty, type: 3, s: bytes(value) }]
+  if (typeof value === 'number')
+    return FLOAT_ATTRS.has(name) || !Number.isInteger(value)
+      ? [{ ...empty, type: 1, f: value }]
+      : [{ ...empty, type: 2, i: BigInt(value) }]
+  if ('storage' in value) return [{ ...empty, type: 4, t: tensor(value, value.name) }]
+  if (value.every((v) => typeof v === 'string')) return [{ ...empty, type: 8, strings: value.map(bytes) }]
+  const numbers = value as readonly number[]
+  return numbers.every(Number.isInteger)
+    ? [{ ...empty, type: 7, ints: numbers.map(BigInt) }]
+    : [{ ...empty, type: 6, floats: numbers }]
+}
