@@ -10,6 +10,8 @@ import { depthwiseConv2d } from '../../src/ops/depthwise/op.ts'
 import { fullyConnected } from '../../src/ops/fully_connected/op.ts'
 import { makePlan } from '../../src/plan/make.ts'
 import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
+import { hostCompiler, runHostC, SANITIZED } from '../../src/run/host_c.ts'
+import { inDirectory, isInstalled, runTool } from '../../src/run/host_tool.ts'
 import { runPlan } from '../../src/run/interpreter.ts'
 import { reference } from '../../src/run/reference.ts'
 import { type Channel, type Form, type Output, shortForm } from '../../src/targets/armv7em/requantize.ts'
@@ -164,4 +166,25 @@ describe('Armv7E-M routines', () => {
     },
     60_000,
   )
+})
+
+describe('the C of Armv7E-M programs', () => {
+  const compilers = ['gcc', 'clang', 'g++'].filter(isInstalled)
+  test.skipIf(compilers.length === 0).each(compilers)('compiles without a warning by %s', (compiler) => {
+    const files = emitC(makePlan(shapes(), targetOf('cortex-m4')), 'shapes').files
+    const language = compiler === 'g++' ? ['-x', 'c++'] : ['-std=c99', '-pedantic']
+    const warnings = ['-Wall', '-Wextra', '-Wconversion', '-Wshadow', '-Werror']
+    inDirectory(files, (directory) => {
+      runTool(compiler, [...language, ...warnings, '-O1', '-c', '-o', 'shapes.o', 'shapes.c'], { directory, hint: '' })
+    })
+  })
+
+  test.skipIf(!hostCompiler())('gives the same bits in its plain loops, without undefined behaviour', async () => {
+    const graph = shapes()
+    const random = new Xorshift32(3)
+    const inputs = graph.inputs.map((v) => random.fill(v.type))
+    const plan = makePlan(graph, targetOf('cortex-m4'))
+    const model = runHostC(plan, { flags: SANITIZED })
+    expect(model.run(inputs).map(hashOf)).toEqual(reference(graph).run(inputs).map(hashOf))
+  })
 })

@@ -288,7 +288,7 @@ function shaped(call: Call): Call | undefined {
   const copyRows = (): Stmt => {
     if (!source.strip) return L.block()
     const { row, start, width } = source.strip
-    const [declare, bytes] = L.declare(name('z'), L.op('wmul', L.op('and', L.load(zero, 0), 255), 0x01010101))
+    const bytes = L.op('wmul', L.op('and', L.load(zero, 0), 255), 0x01010101)
     const one = (r: Expr): Stmt => {
       const to = L.mul(r, width)
       const [index, guard] = [windows.row?.index, windows.row?.extent]
@@ -312,7 +312,7 @@ function shaped(call: Call): Call | undefined {
       const inside = L.and(L.ge(at(index), 0), L.lt(at(index), guard))
       return { s: 'if', cond: inside, body: copy, else: fill }
     }
-    return L.block(declare, L.loop(name('r'), widen.runs, one))
+    return L.loop(name('r'), widen.runs, one)
   }
   const turns = Math.ceil(source.pixels / tile.pixels)
   const tiles = L.loop(name('t'), turns, (t) => {

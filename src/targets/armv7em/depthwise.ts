@@ -459,7 +459,7 @@ function shaped(call: Call): Call | undefined {
   const zero = L.buffer('zero', 'i32', [1])
   const y = L.buffer('y', 'i8', [count(s.y.buf.shape)], 'write')
   const planes = L.buffer('planes', 'i8', [4 * size], 'scratch')
-  const [declare, bytes] = L.declare('z', L.op('wmul', L.op('and', L.load(zero, 0), 255), 0x01010101))
+  const bytes = L.op('wmul', L.op('and', L.load(zero, 0), 255), 0x01010101)
   const fill: Stmt = {
     s: 'asm',
     means: fillMeans(planes, L.int(0), 4 * size, L.load(zero, 0), name),
@@ -494,7 +494,7 @@ function shaped(call: Call): Call | undefined {
   const bufs = [x, w, ...(bordered ? [zero] : []), y, planes]
   const zeroArg: Arg[] = bordered ? [{ data: Int32Array.of(s.zeroX) }] : []
   const args = [s.x.arg, { data: packed.data }, ...zeroArg, s.y.arg, { scratch: true } as const]
-  return { kernel: L.kernel(call.kernel.name, bufs, ...(bordered ? [declare, fill] : []), body), args }
+  return { kernel: L.kernel(call.kernel.name, bufs, ...(bordered ? [fill] : []), body), args }
 }
 
 /** Four channels as planes, a few outputs of a row at once. */
