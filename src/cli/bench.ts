@@ -1,7 +1,7 @@
 // `mote bench`: one model with the same generated input on several machines. Each row's figures come from one build. Rows
 // whose outputs differ in one bit are a fault, said loudly.
 
-import { compile, type Program } from '../emit/program.ts'
+import { type CompileOptions, compile, type Program } from '../emit/program.ts'
 import { InputError } from '../errors.ts'
 import type { Graph } from '../ir/graph.ts'
 import { fingerprint } from '../ir/hash.ts'
@@ -12,7 +12,7 @@ import type { Command, Io } from './command.ts'
 import { layerTimes, measure } from './measure.ts'
 import { MODEL_OPTIONS, openModel } from './model.ts'
 import { parseChoice, parseWhole } from './numbers.ts'
-import { checkPlanOptions, PLAN_OPTIONS } from './plan.ts'
+import { checkPlanOptions, PLAN_OPTIONS, stageOf } from './plan.ts'
 import { generated, MAX_SEED } from './run.ts'
 import { openRunner, RUNNER_NAMES } from './runners.ts'
 
@@ -38,8 +38,14 @@ function rowOf(on: string, program: Program, outputs: readonly Data[]): Row {
   return { on, arenaBytes, weightBytes, outputFnv1a: outputs.map(fingerprint) }
 }
 
-async function benchHere(graph: Graph, on: string, seed: number, runs: number): Promise<Row> {
-  const { program, model } = await openRunner(graph, on)
+async function benchHere(
+  graph: Graph,
+  on: string,
+  seed: number,
+  runs: number,
+  stage: CompileOptions['stage'],
+): Promise<Row> {
+  const { program, model } = await openRunner(graph, on, stage)
   const inputs = generated(model.inputs, seed)
   const row = rowOf(on, program, model.run(inputs))
   if (on === 'host-c') return row
@@ -48,8 +54,8 @@ async function benchHere(graph: Graph, on: string, seed: number, runs: number): 
   return { ...row, ...timing, timedRuns, ...(fast && { layers: await layerTimes(program, runs) }) }
 }
 
-function benchBoard(graph: Graph, on: string, seed: number): Row {
-  const { plan } = compile(graph, { target: on })
+function benchBoard(graph: Graph, on: string, seed: number, stage: CompileOptions['stage']): Row {
+  const { plan } = compile(graph, { target: on, stage })
   return { arenaBytes: plan.arenaBytes, ...benchDevice(plan, on, generated(plan.graph.inputs, seed)) }
 }
 
@@ -107,12 +113,15 @@ export const bench: Command = {
       )
     const seed = parseWhole(String(options.seed), '--seed', 0, MAX_SEED)
     const runs = parseWhole(String(options.runs), '--runs', 1, 1e6)
+    const stage = stageOf(options)
     const { graph } = await openModel(path, options)
 
     const rows: Row[] = []
     for (const on of names) {
       io.progress(`${on} …`)
-      rows.push(DEVICE_NAMES.includes(on) ? benchBoard(graph, on, seed) : await benchHere(graph, on, seed, runs))
+      rows.push(
+        DEVICE_NAMES.includes(on) ? benchBoard(graph, on, seed, stage) : await benchHere(graph, on, seed, runs, stage),
+      )
     }
     io.progress('')
     const differ = disagreement(rows)

@@ -11,7 +11,7 @@ import { writeOutput } from './files.ts'
 import { filesOf } from './loader.ts'
 import { MODEL_OPTIONS, openModel } from './model.ts'
 import { parseChoice, parseSize } from './numbers.ts'
-import { checkPlanOptions, PLAN_OPTIONS, planJson, planLine } from './plan.ts'
+import { checkPlanOptions, PLAN_OPTIONS, planJson, planLine, stageOf } from './plan.ts'
 import { snippet } from './snippet.ts'
 
 /** Compiles; what does not fit is refused with the smallest change that would make it fit. */
@@ -20,10 +20,13 @@ function compileWithin(graph: Graph, options: CompileOptions): Program {
     return compile(graph, options)
   } catch (error) {
     if (!(error instanceof BudgetError)) throw error
-    const { arenaBytes, weightBytes } = compile(graph, { ...options, sram: undefined, flash: undefined }).plan
+    const free = { ...options, sram: undefined, flash: undefined }
+    const { arenaBytes, weightBytes } = compile(graph, free).plan
+    const byRows = options.stage === 'none' ? compile(graph, { ...free, stage: 'rows' }).plan.arenaBytes : arenaBytes
     const fits = BOARDS.filter((b) => b.sram >= arenaBytes && b.flash >= weightBytes)
     const changes = [
       ...(error.hint ? [error.hint] : []),
+      ...(byRows < arenaBytes ? [`--stage rows brings it to ${bytesText(byRows)}`] : []),
       ...(options.sram !== undefined && arenaBytes > options.sram ? [`it fits --sram ${arenaBytes}`] : []),
       ...(options.flash !== undefined && weightBytes > options.flash ? [`it fits --flash ${weightBytes}`] : []),
       ...(fits.length > 0 ? [`boards that hold it: ${fits.map((b) => b.name).join(', ')}`] : []),
@@ -44,6 +47,7 @@ export const compileCommand: Command = {
     ['--sram <size>', 'limit of RAM for tensors: bytes, or 256K, 1M'],
     ['--flash <size>', 'limit of flash for weights'],
     ['--name <name>', "name of the files and the C functions (default: the model file's)"],
+    ['--keep-channels', 'keep channels that no output depends on: one program, whatever the weights'],
     ...PLAN_OPTIONS,
     ['-o, --output <dir>', 'folder for the files', '.'],
     ['--force', 'overwrite files that mote did not write'],
@@ -59,7 +63,14 @@ export const compileCommand: Command = {
       throw new InputError('--name', `"${options.name}" cannot name a C function`, 'use letters, digits and _')
 
     const { graph, name } = await openModel(path, options)
-    const program = compileWithin(graph, { target, sram, flash, name: String(options.name ?? name) })
+    const program = compileWithin(graph, {
+      target,
+      sram,
+      flash,
+      name: String(options.name ?? name),
+      keepChannels: options.keepChannels === true,
+      stage: stageOf(options),
+    })
     const written = filesOf(program)
     const files = await writeOutput(String(options.output), written, options.force === true)
     const { plan } = program

@@ -1,5 +1,6 @@
 // What commands say about a plan, and the options that choose one.
 
+import type { CompileOptions } from '../emit/program.ts'
 import { InputError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 import { bytesText } from '../report/figures.ts'
@@ -8,17 +9,14 @@ import { parseChoice } from './numbers.ts'
 
 export const PLAN_OPTIONS: Command['options'] = [
   ['--input <how>', 'where the input is while the program runs: held', 'held'],
-  ['--stage <how>', 'layers that run piece by piece: auto, none', 'auto'],
+  ['--stage <how>', 'first layers row by row: auto (where --sram asks for it), none, rows', 'auto'],
 ]
 
 /** Choices of the plan that have one answer so far; the others are refused, not ignored. */
 export function checkPlanOptions(options: Options): void {
   const known: Readonly<Record<string, readonly [have: readonly string[], later: readonly string[]]>> = {
     input: [['held'], ['streamed']],
-    stage: [
-      ['auto', 'none'],
-      ['rows', 'patches'],
-    ],
+    stage: [['auto', 'none', 'rows'], ['patches']],
   }
   for (const [name, [have, later]] of Object.entries(known)) {
     const chosen = parseChoice(String(options[name]), `--${name}`, [...have, ...later])
@@ -28,15 +26,21 @@ export function checkPlanOptions(options: Options): void {
 }
 
 export function planJson(plan: Plan) {
-  const { arenaBytes, lowerBoundBytes, weightBytes, macs } = plan
-  return { arenaBytes, lowerBoundBytes, weightBytes, macs, stages: [], inputHeld: true }
+  const { arenaBytes, lowerBoundBytes, weightBytes, macs, stages } = plan
+  return { arenaBytes, lowerBoundBytes, weightBytes, macs, stages, inputHeld: true }
+}
+
+/** What `--stage` says, checked before. */
+export function stageOf(options: Options): CompileOptions['stage'] {
+  return options.stage as CompileOptions['stage']
 }
 
 export function planLine(plan: Plan): string {
-  const { arenaBytes, lowerBoundBytes, weightBytes } = plan
+  const { arenaBytes, lowerBoundBytes, weightBytes, stages } = plan
+  const rows = stages.map((s) => `, the first ${s.layers} layers by rows`).join('')
   const bound =
     arenaBytes === lowerBoundBytes
       ? 'no placement needs less'
       : `lower bound ${bytesText(lowerBoundBytes)}, ${bytesText(arenaBytes - lowerBoundBytes)} above it`
-  return `arena ${bytesText(arenaBytes)} (${bound}), weights ${bytesText(weightBytes)}`
+  return `arena ${bytesText(arenaBytes)} (${bound})${rows}, weights ${bytesText(weightBytes)}`
 }

@@ -2,10 +2,13 @@
 
 import { BudgetError } from '../errors.ts'
 import { type Graph, type Value, valuesOf } from '../ir/graph.ts'
+import { deadChannels } from '../passes/dead_channels.ts'
 import { INFERENCE, runPasses } from '../passes/index.ts'
+import { stage } from '../passes/stage.ts'
 import { makePlan } from '../plan/make.ts'
 import type { Plan } from '../plan/plan.ts'
 import { targetOf } from '../targets/index.ts'
+import type { Target } from '../targets/target.ts'
 import { emitC, identifier } from './c/program.ts'
 import { emitWasm } from './wasm/module.ts'
 
@@ -17,6 +20,10 @@ export interface CompileOptions {
   /** Limits in bytes: RAM for the arena, and flash for the weights. */
   readonly sram?: number
   readonly flash?: number
+  /** `rows`: the first layers row by row where that saves RAM; `auto` (default): only where `sram` asks for it; `none`. */
+  readonly stage?: 'auto' | 'none' | 'rows'
+  /** Keep channels that no output depends on, so that the program's form does not depend on the weights. Default false. */
+  readonly keepChannels?: boolean
 }
 
 export interface OutputFile {
@@ -32,16 +39,23 @@ export interface Program {
   readonly files: readonly OutputFile[]
   /** The module, where the target is WebAssembly. */
   readonly wasm?: Uint8Array
-  /** Tensors of the model that the program never holds, because another layer's loops absorbed them. */
+  /** Tensors of the model that the program never holds as they were: another layer's loops absorbed them, or channels are gone. */
   readonly absorbed: readonly Value[]
 }
 
 /** Compiles a graph. Throws BudgetError where it does not fit `sram` or `flash`, ModelError where the graph is at fault. */
 export function compile(graph: Graph, options: CompileOptions = {}): Program {
   const target = targetOf(options.target ?? 'wasm')
-  const plan = makePlan(runPasses(graph, INFERENCE), target)
+  const passes = options.keepChannels ? INFERENCE.filter(({ pass }) => pass !== deadChannels) : INFERENCE
+  const plan = staged(runPasses(graph, passes), target, options)
   checkBudget(plan, options)
-  const name = identifier(options.name ?? graph.name)
+  return programOf(graph, plan, options.name)
+}
+
+/** Prints a plan that was made from `graph`. */
+export function programOf(graph: Graph, plan: Plan, givenName = graph.name): Program {
+  const { target } = plan
+  const name = identifier(givenName)
   const kept = new Set(valuesOf(plan.graph).map((v) => v.name))
   const absorbed = graph.nodes.flatMap((node) => node.outputs).filter((v) => !kept.has(v.name))
   if (target.emits === 'c') {
@@ -52,7 +66,18 @@ export function compile(graph: Graph, options: CompileOptions = {}): Program {
   return { name, target: target.name, plan, files: [{ name: `${name}.wasm`, data: wasm }], wasm, absorbed }
 }
 
-function checkBudget(plan: Plan, { sram, flash }: CompileOptions): void {
+/** The plan of the graph as it is, or of one whose first layers go by rows, as `stage` asks. */
+export function staged(graph: Graph, target: Target, { stage: how = 'auto', sram }: CompileOptions): Plan {
+  const plan = makePlan(graph, target)
+  if (how === 'none' || (how === 'auto' && (sram === undefined || plan.arenaBytes <= sram))) return plan
+  const rows = stage(graph)
+  const byRows = rows && makePlan(rows.graph, target)
+  if (!byRows || byRows.arenaBytes >= plan.arenaBytes) return plan
+  return { ...byRows, stages: [{ kind: 'rows', layers: rows.nodes, rows: rows.rows }] }
+}
+
+/** Throws BudgetError where the plan does not fit `sram` or `flash`. */
+export function checkBudget(plan: Plan, { sram, flash }: CompileOptions): void {
   if (sram !== undefined && plan.arenaBytes > sram) {
     const peak = plan.layers.reduce((a, b) => (b.liveBytes > a.liveBytes ? b : a))
     throw new BudgetError(

@@ -50,6 +50,15 @@ export interface Value {
   readonly data?: Data
   /** The tensor's number in the user's file, where the file numbers its tensors. */
   readonly index?: number
+  /** Rows of other images [1, H, W, C], one below the other: the value has no place of its own. */
+  readonly parts?: readonly ValuePart[]
+}
+
+/** `rows` rows of an image from row `from` on. */
+export interface ValuePart {
+  readonly value: Value
+  readonly from: number
+  readonly rows: number
 }
 
 export interface Node<A extends Attrs = Attrs> {
@@ -62,6 +71,8 @@ export interface Node<A extends Attrs = Attrs> {
   readonly from: string
   /** Output 0 takes over the buffer of this input, which nothing reads afterwards. */
   readonly inPlace?: number
+  /** The inputs are parts of output 0's buffer, one behind the other, from the start. */
+  readonly gathers?: true
 }
 
 export interface Graph {
@@ -160,6 +171,11 @@ export function inputsOf(node: Node): Value[] {
   return node.inputs.filter((v): v is Value => v !== undefined)
 }
 
+/** The values whose elements a node reads: its inputs, and what those are parts of. */
+export function valuesRead(node: Node): Value[] {
+  return inputsOf(node).flatMap((v) => v.parts?.map((p) => p.value) ?? [v])
+}
+
 /** For each value, the nodes that read it, in order. */
 export function readers(graph: Graph): Map<Value, Node[]> {
   const out = new Map<Value, Node[]>()
@@ -176,7 +192,7 @@ export function readers(graph: Graph): Map<Value, Node[]> {
 export function valuesOf(graph: Graph): Value[] {
   const all = new Set<Value>(graph.inputs)
   for (const node of graph.nodes) {
-    for (const v of inputsOf(node)) all.add(v)
+    for (const v of valuesRead(node)) all.add(v)
     for (const v of node.outputs) all.add(v)
   }
   for (const v of graph.outputs) all.add(v)

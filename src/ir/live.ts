@@ -1,7 +1,7 @@
 // When each value occupies memory, for a graph in its order: which buffers there are (a value that takes over another's
 // buffer shares it), from which step to which they live, and how many bytes that makes at the fullest step.
 
-import { bytesOf, type Graph, inputsOf, type Node, type Value } from './graph.ts'
+import { bytesOf, type Graph, inputsOf, type Node, type Value, valuesRead } from './graph.ts'
 
 /** One buffer of the moving part of memory. Step -1 is before the first node, step `nodes.length` after the last. */
 export interface Lifetime {
@@ -13,6 +13,8 @@ export interface Lifetime {
   readonly last: number
   /** From step `first` on only `bytes` of it are in use: the value that took over is smaller. Rising steps, falling bytes. */
   readonly shrinks: readonly { readonly first: number; readonly bytes: number }[]
+  /** Values that are parts of it before the first of `values` is whole, and where they begin. */
+  readonly parts: readonly { readonly value: Value; readonly offset: number }[]
 }
 
 export interface Peak {
@@ -29,7 +31,7 @@ export function lifetimes(graph: Graph): Lifetime[] {
   const last = new Map<Value, number>()
   for (const v of graph.inputs) first.set(v, -1)
   graph.nodes.forEach((node, i) => {
-    for (const v of inputsOf(node)) last.set(v, i)
+    for (const v of valuesRead(node)) last.set(v, i)
     for (const v of node.outputs) first.set(v, i)
   })
   for (const v of graph.outputs) last.set(v, end)
@@ -44,7 +46,23 @@ export function lifetimes(graph: Graph): Lifetime[] {
     chainOf.set(node.outputs[0], chain)
   }
 
-  return [...new Set(chainOf.values())].map((values): Lifetime => {
+  const partsOf = new Map<Value, Lifetime['parts']>()
+  const gathered = new Set<Value>()
+  for (const node of graph.nodes) {
+    if (!node.gathers) continue
+    let offset = 0
+    const parts = inputsOf(node).map((value) => {
+      const part = { value, offset }
+      offset += bytesOf(value.type)
+      gathered.add(value)
+      return part
+    })
+    partsOf.set(node.outputs[0], parts)
+  }
+
+  return [...new Set(chainOf.values())].flatMap((values): Lifetime[] => {
+    if (gathered.has(values[0])) return []
+    const parts = partsOf.get(values[0]) ?? []
     const shrinks: { first: number; bytes: number }[] = []
     const bytes = bytesOf(values[0].type)
     let now = bytes
@@ -53,8 +71,8 @@ export function lifetimes(graph: Graph): Lifetime[] {
       if (next < now) shrinks.push({ first: first.get(v)! + 1, bytes: (now = next) })
     }
     const tail = values[values.length - 1]
-    const from = first.get(values[0])!
-    return { values, bytes, first: from, last: Math.max(last.get(tail) ?? -1, first.get(tail)!), shrinks }
+    const from = Math.min(first.get(values[0])!, ...parts.map((p) => first.get(p.value)!))
+    return [{ values, bytes, first: from, last: Math.max(last.get(tail) ?? -1, first.get(tail)!), shrinks, parts }]
   })
 }
 
@@ -95,7 +113,7 @@ export function withoutUnread(graph: Graph): Graph {
   const needed = new Set<Value>(graph.outputs)
   const kept = [...graph.nodes].reverse().filter((node) => {
     if (!node.op.writesState && !node.outputs.some((v) => needed.has(v))) return false
-    for (const v of inputsOf(node)) needed.add(v)
+    for (const v of valuesRead(node)) needed.add(v)
     return true
   })
   return kept.length === graph.nodes.length ? graph : { ...graph, nodes: kept.reverse() }

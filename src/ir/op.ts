@@ -14,6 +14,12 @@ export type AttrValue =
 /** Plain data, so that graphs can be saved, printed and compared. Declare an operator's attributes with `type`, not `interface`. */
 export type Attrs = { readonly [key: string]: AttrValue }
 
+/** Rows `from` to `to` - 1 along axis 1. */
+export interface Rows {
+  readonly from: number
+  readonly to: number
+}
+
 /** What one execution costs: multiply-accumulates, and the bytes of tensors read and written (weights included). */
 export interface Cost {
   readonly macs: number
@@ -21,8 +27,11 @@ export interface Cost {
   readonly bytesWritten: number
 }
 
-/** What a kernel's buffer stands for: a value of the graph, data derived from the node's constants, or working space. */
-export type Arg = { readonly value: Value } | { readonly data: Data } | { readonly scratch: true }
+/** What a kernel's buffer stands for: a value of the graph (its elements from `from` on), data derived from the node's constants, or working space. */
+export type Arg =
+  | { readonly value: Value; readonly from?: number }
+  | { readonly data: Data }
+  | { readonly scratch: true }
 
 /** A kernel and what each of its buffers is bound to: the work of one node. */
 export interface Call {
@@ -45,6 +54,24 @@ export type Effect =
   | { readonly does: 'dequantize' }
   | { readonly does: 'copy'; readonly perm?: readonly number[] }
   | { readonly does: 'transpose'; readonly perm: readonly number[] }
+
+/** The least and greatest stored value of each channel (slice of the last axis) of a tensor, whatever the model's inputs are. */
+export interface Bounds {
+  readonly least: Int32Array
+  readonly most: Int32Array
+}
+
+/** Marks on the channels (slices of the last axis) of a node's inputs and of its output 0; none for an absent input. */
+export interface Channels {
+  readonly inputs: readonly (readonly boolean[])[]
+  readonly output: readonly boolean[]
+}
+
+/** A node with fewer channels: those that go, and the node on values that lack them. */
+export interface Narrowed {
+  readonly gone: Channels
+  node(inputs: readonly (Value | undefined)[], output: Value): Node
+}
 
 /** Values of a .tflite options table by field name: what the file says, or the schema's default. */
 export type OptionValue = number | boolean | string | readonly number[] | undefined
@@ -115,8 +142,9 @@ export interface OnnxNode {
 
 /** One node as the exporter is to write it. */
 export interface OnnxRecord extends Pick<OnnxNode, 'inputs' | 'attrs'> {
-  /** The operator's type, where that is not the spelling's. */
+  /** The operator's type and domain, where those are not the spelling's. */
   readonly name?: string
+  readonly domain?: string
   /** What it computes, where that is not the node's outputs. */
   readonly outputs?: readonly Value[]
 }
@@ -165,6 +193,18 @@ export interface Op<A extends Attrs = Attrs> {
    * computes the same, bit for bit, from them as they were before, and the transposition that its output then needs.
    */
   permute?(node: Node<A>, perm: readonly number[]): { readonly attrs: A; readonly perm: readonly number[] } | undefined
+  /** Bounds of output 0 from those of the inputs, where it has 8 bits; absent inputs and other types have none. */
+  bounds?(node: Node<A>, inputs: readonly (Bounds | undefined)[]): Bounds | undefined
+  /**
+   * Of the channels that all others can do without (`free`), those that this node can do without too. What it computes of
+   * the rest stays the same, bit for bit: it knows an input channel whose bounds meet, and what it never needs.
+   */
+  narrow?(node: Node<A>, free: Channels, inputs: readonly (Bounds | undefined)[]): Narrowed | undefined
+  /**
+   * For images [N, H, W, C]: some rows of output 0 as a node of its own. Which rows of each input it reads (undefined: all
+   * of it), and its attributes.
+   */
+  rows?(node: Node<A>, out: Rows): { readonly inputs: readonly (Rows | undefined)[]; readonly attrs: A } | undefined
   /** Writes to input 0, which is state or a param: `eval` changes that input's data, and later readers see the new content. */
   readonly writesState?: boolean
 }

@@ -4,7 +4,7 @@
 import { ModelError } from '../errors.ts'
 import { count, elemOfData } from '../loops/ir.ts'
 import { layer } from './build.ts'
-import { bytesOf, elemOf, type Graph, inputsOf, type Value } from './graph.ts'
+import { bytesOf, elemOf, type Graph, inputsOf, type Value, valuesRead } from './graph.ts'
 import { checkType } from './limits.ts'
 
 /** Returns the graph, or throws ModelError that names the layer and what is wrong. */
@@ -26,13 +26,13 @@ export function verify(graph: Graph): Graph {
 
   const last = new Map<Value, number>()
   graph.nodes.forEach((node, i) => {
-    for (const v of inputsOf(node)) last.set(v, i)
+    for (const v of valuesRead(node)) last.set(v, i)
   })
   for (const v of graph.outputs) last.set(v, graph.nodes.length)
 
   graph.nodes.forEach((node, i) => {
     const where = layer(node)
-    for (const v of inputsOf(node)) {
+    for (const v of valuesRead(node)) {
       if (gone.has(v)) throw new ModelError(where, `reads "${v.name}", whose buffer ${gone.get(v)} took over`)
       if (defined.has(v)) continue
       if (v.storage === 'temp') throw new ModelError(where, `reads "${v.name}" before it is computed`)
@@ -45,6 +45,17 @@ export function verify(graph: Graph): Graph {
         )
       define(v, where)
     }
+    for (const v of inputsOf(node)) {
+      const size = bytesOf(v.type) / v.type.shape[1]
+      const whole = v.parts?.every(
+        ({ value, from, rows }) =>
+          from >= 0 && (from + rows) * size <= bytesOf(value.type) && value.type.dtype === v.type.dtype,
+      )
+      if (whole === false || (v.parts && v.parts.reduce((n, p) => n + p.rows, 0) !== v.type.shape[1]))
+        throw new ModelError(where, `reads "${v.name}", whose parts do not make ${v.type.shape[1]} rows`)
+    }
+    if (node.gathers && inputsOf(node).reduce((n, v) => n + bytesOf(v.type), 0) !== bytesOf(node.outputs[0].type))
+      throw new ModelError(where, `gathers parts that do not fill "${node.outputs[0].name}"`)
     node.op.check(node)
     if (node.op.writesState) {
       const target = node.inputs[0]

@@ -1,9 +1,10 @@
 // What elementwise operators have in common: their checks, their answers, and the flat loop of those with one operand.
 
-import { bytesOf, type Node, type TensorType, type Value } from '../ir/graph.ts'
-import type { Arg, Attrs, Call, Cost } from '../ir/op.ts'
+import { bytesOf, type Node, sameShape, type TensorType, type Value } from '../ir/graph.ts'
+import type { Arg, Attrs, Call, Channels, Cost, Narrowed, Rows } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
 import { type Buf, count, type Expr, type Stmt } from '../loops/ir.ts'
+import { together } from './channels.ts'
 import { costOf, elemOfValue, outputElem } from './check.ts'
 
 /** What a kernel needs besides input and output. */
@@ -51,6 +52,22 @@ export const ELEMENTWISE = {
     return node.inputs.flatMap((v, i) =>
       v && count(v.type.shape) === count(y.shape) && bytesOf(v.type) === bytesOf(y) ? [i] : [],
     )
+  },
+
+  /** The same rows of every operand that has them. */
+  rows<A extends Attrs>(node: Node<A>, out: Rows) {
+    const { shape } = node.outputs[0].type
+    const along = (v: Value | undefined) => v?.type.shape.length === 4 && v.type.shape[1] === shape[1]
+    const short = node.inputs.some((v) => v && v.type.shape.length < 4 && v.type.shape.length > 2)
+    if (shape.length !== 4 || short) return undefined
+    return { inputs: node.inputs.map((v) => (along(v) ? out : undefined)), attrs: node.attrs }
+  },
+
+  /** A channel goes from all operands and the result at once. */
+  narrow<A extends Attrs>(node: Node<A>, free: Channels): Narrowed | undefined {
+    const { shape } = node.outputs[0].type
+    const alike = node.outputs.length === 1 && node.inputs.every((v) => v && sameShape(v.type.shape, shape))
+    return alike ? together(node, free) : undefined
   },
 
   /** The order of the axes is nothing to an element. */

@@ -3,7 +3,7 @@
 
 import { ModelError } from '../errors.ts'
 import { type Node, sameQuant, type Value } from '../ir/graph.ts'
-import type { Attrs, Effect, OptionField, OptionValue } from '../ir/op.ts'
+import type { Attrs, Effect, OptionField, OptionValue, Rows } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
 import type { Expr, Stmt } from '../loops/ir.ts'
 import { type Pad, pad } from './shape/pad.ts'
@@ -131,6 +131,21 @@ export function eachTap(
       if (iw >= 0 && iw < input[1]) body(ih, iw, kh, kw)
     }
   }
+}
+
+/** The input rows under some output rows, and the padding that a node for these rows alone has. */
+export function windowRows(w: Window, height: number, kernel: number, out: Rows): { input: Rows; pad: number[] } {
+  const first = out.from * w.stride[0] - w.pad[0]
+  const end = (out.to - 1) * w.stride[0] - w.pad[0] + (kernel - 1) * w.dilation[0] + 1
+  const input = { from: Math.max(0, first), to: Math.min(height, end) }
+  return { input, pad: [Math.max(0, -first), w.pad[1], Math.max(0, end - height), w.pad[3]] }
+}
+
+/** `windowRows` for an operator whose input 0 is an image and whose other inputs are constants; undefined outside the image. */
+export function rowsOfWindow<A extends Attrs & Window>(node: Node<A>, kernel: number, out: Rows) {
+  const { input, pad } = windowRows(node.attrs, node.inputs[0]!.type.shape[1], kernel, out)
+  if (input.to <= input.from || pad[2] > kernel * node.attrs.dilation[0]) return undefined
+  return { inputs: node.inputs.map((_, i) => (i === 0 ? input : undefined)), attrs: { ...node.attrs, pad } }
 }
 
 /** Takes over a pad of height and width whose elements mean zero: such taps add nothing to a sum. */

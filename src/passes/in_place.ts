@@ -1,7 +1,7 @@
 // Lets output 0 of a node take over the buffer of an input that dies there, where the operator reads each element before
 // it writes it. Graph inputs may be overwritten: every run copies them into the arena.
 
-import { bytesOf, type Graph, inputsOf, type Node, type Pass, type Value } from '../ir/graph.ts'
+import { bytesOf, type Graph, type Node, type Pass, type Value, valuesRead } from '../ir/graph.ts'
 import { liveBytes } from '../ir/live.ts'
 
 /** The inputs that output 0 may overwrite if nothing reads them afterwards, best first. `outputs` are the graph's. */
@@ -11,7 +11,7 @@ export function candidates(node: Node, outputs: ReadonlySet<Value>): number[] {
   if (!out) return []
   return offered.filter((i) => {
     const v = node.inputs[i]
-    if (!v || v.storage !== 'temp' || outputs.has(v) || bytesOf(out.type) > bytesOf(v.type)) return false
+    if (!v || v.parts || v.storage !== 'temp' || outputs.has(v) || bytesOf(out.type) > bytesOf(v.type)) return false
     return node.inputs.every((other, j) => other !== v || offered.includes(j))
   })
 }
@@ -20,7 +20,7 @@ export function candidates(node: Node, outputs: ReadonlySet<Value>): number[] {
 function takeOver(graph: Graph): Graph {
   const outputs = new Set(graph.outputs)
   const last = new Map<Value, Node>()
-  for (const node of graph.nodes) for (const v of inputsOf(node)) last.set(v, node)
+  for (const node of graph.nodes) for (const v of valuesRead(node)) last.set(v, node)
   const nodes = graph.nodes.map((node): Node => {
     const legal = candidates(node, outputs).filter((i) => last.get(node.inputs[i]!) === node)
     return { ...node, inPlace: legal.find((i) => shrinkage(node, i) === 0) ?? legal[0] }

@@ -2,6 +2,7 @@
 
 import type { Graph, Pass } from '../ir/graph.ts'
 import { verify } from '../ir/verify.ts'
+import { deadChannels } from './dead_channels.ts'
 import { fold } from './fold.ts'
 import { fuse } from './fuse.ts'
 import { inPlace } from './in_place.ts'
@@ -19,6 +20,7 @@ export const INFERENCE: readonly NamedPass[] = [
   { name: 'fold', pass: fold }, // what constants alone decide
   { name: 'layout', pass: layout }, // transpositions that cancel
   { name: 'fuse', pass: fuse }, // pads, biases, clamps, quantise/dequantise pairs
+  { name: 'dead channels', pass: deadChannels }, // what every input leaves the same, or nobody needs
   { name: 'reorder', pass: reorder }, // the order with the least peak memory
   { name: 'in place', pass: inPlace }, // outputs that take over an input's buffer
 ]

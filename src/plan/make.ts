@@ -6,12 +6,13 @@ import { layer } from '../ir/build.ts'
 import { bytesOf, elemOf, type Graph, inputsOf, type Node, type Value } from '../ir/graph.ts'
 import { MAX_BYTES } from '../ir/limits.ts'
 import { lifetimes, liveBytes } from '../ir/live.ts'
-import type { Call } from '../ir/op.ts'
-import { count, type Data, elemBytes } from '../loops/ir.ts'
+import type { Arg, Call } from '../ir/op.ts'
+import { type Buf, count, type Data, elemBytes } from '../loops/ir.ts'
 import { schedule, type Target } from '../targets/target.ts'
 import { isCopy } from './copy.ts'
 import { type Item, place } from './place.ts'
 import type { LayerReport, Place, Plan, Step } from './plan.ts'
+import { partsOf, spread } from './spread.ts'
 import { WeightWriter } from './weights.ts'
 
 /** A node and its loops for the target. */
@@ -49,15 +50,65 @@ function jobOf(node: Node, target: Target): Job {
   const plain = node.op.lower(node)
   const { inPlace } = node
   const idle =
-    inPlace !== undefined && node.outputs.length === 1 && isCopy(plain, node.inputs[inPlace]!, node.outputs[0])
+    node.gathers ||
+    (inPlace !== undefined && node.outputs.length === 1 && isCopy(plain, node.inputs[inPlace]!, node.outputs[0]))
   if (idle) return { node, call: plain, recipe: 'none', idle, scratch: [] }
-  const { call, recipe } = schedule(target, plain)
+  const scheduled = schedule(target, plain)
+  const { recipe } = scheduled
+  const call = spread(scheduled.call)
   const { bufs } = call.kernel
   if (call.args.length !== bufs.length) bug(`${layer(node)} binds ${call.args.length} of ${bufs.length} buffers`)
   const scratch = bufs
     .filter((_, k) => 'scratch' in call.args[k])
     .map((buf) => ({ bytes: elemBytes(buf.elem) * count(buf.shape), align: elemBytes(buf.elem) }))
   return { node, call, recipe, idle, scratch }
+}
+
+/** The buffer's elements from `from` on. */
+function inside(place: Place, from: number | undefined, { elem, shape }: Buf): Place {
+  if (from === undefined) return place
+  return { ...place, offset: place.offset + from * elemBytes(elem), bytes: count(shape) * elemBytes(elem) }
+}
+
+/** Jobs of nodes that do the same work on other tensors, as blocks of rows do, share their loops and their derived data. */
+function jobsOf(graph: Graph, target: Target): Job[] {
+  const numbers = new Map<object, number>()
+  const numberOf = (x: object) => numbers.get(x) ?? numbers.set(x, numbers.size).size - 1
+  const keyOf = (v: Value | undefined) =>
+    v &&
+    (v.storage === 'temp'
+      ? [
+          v.type.dtype,
+          v.type.shape,
+          v.type.quant && numberOf(v.type.quant),
+          v.parts && partsOf(v).map((p) => [p.count, p.from % 8]),
+        ]
+      : numberOf(v))
+  const known = new Map<string, Job>()
+  return graph.nodes.map((node): Job => {
+    const { op, attrs, inputs, outputs, inPlace, gathers } = node
+    const twice = new Set(inputs).size < inputs.length
+    const key = JSON.stringify([op.name, attrs, inputs.map(keyOf), outputs.map(keyOf), inPlace, gathers, node.from])
+    const same = twice ? undefined : known.get(key)
+    if (!same) {
+      const job = jobOf(node, target)
+      known.set(key, job)
+      return job
+    }
+    const placed = (v: Value) =>
+      partsOf(v).map(({ value, from }) => ({ key: `${numberOf(value)} ${from}`, value, from }))
+    const renamed = new Map<string, Arg>()
+    const rename = (old: Value, fresh: Value) => {
+      const to = placed(fresh)
+      for (const [k, { key }] of placed(old).entries()) renamed.set(key, { value: to[k].value, from: to[k].from })
+    }
+    for (const [i, v] of same.node.inputs.entries()) if (v) rename(v, inputs[i]!)
+    for (const [i, v] of same.node.outputs.entries()) rename(v, outputs[i])
+    const args = same.call.args.map((arg) =>
+      'value' in arg ? (renamed.get(`${numberOf(arg.value)} ${arg.from ?? 0}`) ?? arg) : arg,
+    )
+    return { ...same, node, call: { ...same.call, args } }
+  })
 }
 
 function layOut(graph: Graph, jobs: readonly Job[], target: Target): Arena {
@@ -87,9 +138,14 @@ function layOut(graph: Graph, jobs: readonly Job[], target: Target): Arena {
   const align = items.reduce((most, item) => Math.max(most, item.align), target.align)
   const base = up(stateBytes, align)
   const { offsets, total } = place(items)
-  const at = (k: number, bytes: number): Place => ({ segment: 'arena', offset: base + offsets[k], bytes })
+  const at = (k: number, bytes: number, inside = 0): Place => ({
+    segment: 'arena',
+    offset: base + offsets[k] + inside,
+    bytes,
+  })
   lives.forEach((t, k) => {
     for (const v of t.values) values.set(v, at(k, bytesOf(v.type)))
+    for (const { value, offset } of t.parts) values.set(value, at(k, bytesOf(value.type), offset))
   })
   let next = lives.length
   const scratch = jobs.map((job) => job.scratch.map((s) => at(next++, s.bytes)))
@@ -110,7 +166,7 @@ function constantBytes(call: Call): number {
 
 /** Plans `graph` for `target`, in the graph's order. The passes have run before; nothing is optimised here but placement. */
 export function makePlan(graph: Graph, target: Target): Plan {
-  const jobs = graph.nodes.map((node) => jobOf(node, target))
+  const jobs = jobsOf(graph, target)
   const arena = layOut(graph, jobs, target)
   if (arena.bytes > MAX_BYTES)
     throw new BudgetError(
@@ -135,7 +191,7 @@ export function makePlan(graph: Graph, target: Target): Plan {
     const argPlaces = call.args.map((arg, k): Place => {
       if ('scratch' in arg) return scratch.shift()!
       if ('data' in arg) return weights.put(`${node.from}/${call.kernel.bufs[k].name}`, arg.data)
-      return placeOf(arg.value, layer(node))
+      return inside(placeOf(arg.value, layer(node)), arg.from, call.kernel.bufs[k])
     })
     return [{ node, call, recipe, places: argPlaces }]
   })
@@ -175,5 +231,6 @@ export function makePlan(graph: Graph, target: Target): Plan {
     weightBytes: segment.bytes.length,
     macs: layers.reduce((sum, l) => sum + l.macs, 0),
     layers,
+    stages: [],
   }
 }

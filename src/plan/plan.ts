@@ -52,6 +52,13 @@ export interface LayerReport {
   readonly liveBytes: number
 }
 
+/** Layers that run piece by piece: the first `layers` of the graph, in blocks of `rows` rows. */
+export interface PlanStage {
+  readonly kind: 'rows'
+  readonly layers: number
+  readonly rows: number
+}
+
 export interface Plan {
   readonly graph: Graph
   readonly target: Target
@@ -69,4 +76,5 @@ export interface Plan {
   readonly weightBytes: number
   readonly macs: number
   readonly layers: readonly LayerReport[]
+  readonly stages: readonly PlanStage[]
 }

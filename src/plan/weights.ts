@@ -9,6 +9,10 @@ function rawBytes(data: Data): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }
 
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((x, i) => x === b[i])
+}
+
 interface Stored {
   readonly data: Uint8Array
   readonly place: Place
@@ -28,9 +32,18 @@ export class WeightWriter {
 
   /** Where `data` stands. The same array has one place; equal arrays do not share one, or the layout would depend on the contents. */
   put(name: string, data: Data): Place {
-    const place = this.known.get(data) ?? this.append(name, elemOfData(data), data)
+    const place = this.known.get(data) ?? this.named(name, data) ?? this.append(name, elemOfData(data), data)
     this.known.set(data, place)
     return place
+  }
+
+  /** An equal array of the same name: another block of rows of the same layer has put it there. */
+  private named(name: string, data: Data): Place | undefined {
+    const bytes = rawBytes(data)
+    const same = this.entries.findIndex(
+      (e, i) => e.name === name && e.elem === elemOfData(data) && equal(this.stored[i].data, bytes),
+    )
+    return this.stored[same]?.place
   }
 
   private append(name: string, elem: Elem, data: Data): Place {

@@ -3,13 +3,27 @@
 
 import { bug } from '../errors.ts'
 import { layer } from '../ir/build.ts'
-import { type Graph, type Value, valuesOf } from '../ir/graph.ts'
-import type { Data } from '../loops/ir.ts'
+import { elemOf, type Graph, type Value, valuesOf } from '../ir/graph.ts'
+import { count, type Data, newData } from '../loops/ir.ts'
 import { checkInputs } from './check.ts'
 import type { Port, RunningModel, Trace } from './model.ts'
 
 export function portOf({ name, type }: Value): Port {
   return { name, type }
+}
+
+/** The elements of a value that is parts of others. */
+function joined(v: Value, dataOf: (v: Value) => Data): Data | undefined {
+  if (!v.parts) return undefined
+  const data = newData(elemOf(v.type.dtype)!, count(v.type.shape))
+  const size = data.length / v.type.shape[1]
+  let at = 0
+  for (const { value, from, rows } of v.parts) {
+    const part = dataOf(value).subarray(from * size, (from + rows) * size)
+    data.set(part as never, at)
+    at += part.length
+  }
+  return data
 }
 
 /** A graph that runs as its operators' `eval` says. */
@@ -29,7 +43,8 @@ export function reference(graph: Graph): RunningModel {
     graph.inputs.forEach((v, i) => {
       known.set(v, given[i])
     })
-    const dataOf = (v: Value): Data => known.get(v) ?? v.data ?? bug(`"${v.name}" is read before it is computed`)
+    const dataOf = (v: Value): Data =>
+      known.get(v) ?? v.data ?? joined(v, dataOf) ?? bug(`"${v.name}" is read before it is computed`)
     const tensors = graph.nodes.flatMap((node) => {
       const results = node.op.eval(
         node,

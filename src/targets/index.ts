@@ -2,10 +2,15 @@
 // the benchmarks build for.
 
 import { InputError } from '../errors.ts'
+import { copies } from './armv7em/copy.ts'
 import { dense } from './armv7em/dense.ts'
 import { depthwise } from './armv7em/depthwise.ts'
 import { shorten } from './armv7em/shorten.ts'
 import { sum } from './armv7em/sum.ts'
+import { dense as tiles } from './helium/dense.ts'
+import { depthwise as lanePlanes } from './helium/depthwise.ts'
+import { elementwise } from './helium/elementwise.ts'
+import { sum as laneSum } from './helium/sum.ts'
 import { dotProducts, lanes, shareLoads } from './recipes.ts'
 import type { Recipe, Target } from './target.ts'
 
@@ -20,9 +25,9 @@ const TARGETS: readonly Target[] = [
   { name: 'wasm', emits: 'wasm', align: 16, recipes: [dotProducts(2, 4), lanes] },
   c('c'),
   c('portable'),
-  c('cortex-m4', [dense, depthwise, sum, shorten]),
-  c('cortex-m7', [dense, depthwise, sum, shorten]),
-  c('cortex-m55', [dense, depthwise, sum, shorten]),
+  c('cortex-m4', [dense, depthwise, sum, copies, shorten]),
+  c('cortex-m7', [dense, depthwise, sum, copies, shorten]),
+  c('cortex-m55', [tiles, lanePlanes, laneSum, elementwise, dense, depthwise, sum, copies, shorten]),
 ]
 
 export const TARGET_NAMES: readonly string[] = TARGETS.map((t) => t.name)

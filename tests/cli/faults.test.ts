@@ -49,8 +49,8 @@ const FAULTS: readonly (readonly [what: string, line: readonly string[], says: R
   ['a name that C cannot use', ['compile', model, '--name', '../x', '-o', dir], /^--name: "\.\.\/x" cannot name/],
   [
     'a stage that is not built',
-    ['compile', model, '--stage', 'rows', '-o', dir],
-    /^--stage: "rows" is not available yet/,
+    ['compile', model, '--stage', 'patches', '-o', dir],
+    /^--stage: "patches" is not available yet/,
   ],
   [
     'an input that is not streamed',

@@ -67,6 +67,7 @@ function program(): { graph: Graph; plan: Plan } {
     weightBytes: bytes.length,
     macs: 0,
     layers: [],
+    stages: [],
   }
   return { graph, plan }
 }

@@ -998,29 +998,28 @@ static MOTE_ASM void tile_1x5_8_s14_5(MOTE_UNUSED const void *a0, MOTE_UNUSED co
 static MOTE_KERNEL void separable_conv2d(const int8_t *x, const int32_t *w, const int32_t *zero, int8_t *y, int32_t *px,
     int8_t *rows) {
   for (int32_t oh = 0; oh < 4; oh++) {
-    const int32_t z12 = wmul(zero[0] & 255, 16843009);
-    for (int32_t r13 = 0; r13 < 3; r13++) {
-      if (oh * 2 + r13 < 8) {
+    for (int32_t r12 = 0; r12 < 3; r12++) {
+      if (oh * 2 + r12 < 8) {
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
-        row_0_24_8_bytes(&rows[r13 * 32], &x[oh * 48 + r13 * 24], z12);
+        row_0_24_8_bytes(&rows[r12 * 32], &x[oh * 48 + r12 * 24], wmul(zero[0] & 255, 16843009));
 #else
-        int8_t *rows_row = rows + r13 * 32;
-        const int8_t *x_row = x + (oh * 48 + r13 * 24);
-        for (int32_t i14 = 0; i14 < 24; i14++) {
-          rows_row[i14] = (int8_t)x_row[i14];
+        int8_t *rows_row = rows + r12 * 32;
+        const int8_t *x_row = x + (oh * 48 + r12 * 24);
+        for (int32_t i13 = 0; i13 < 24; i13++) {
+          rows_row[i13] = (int8_t)x_row[i13];
         }
-        int8_t *rows_row_2 = rows + (r13 * 32 + 24);
-        for (int32_t i15 = 0; i15 < 8; i15++) {
-          rows_row_2[i15] = (int8_t)zero[0];
+        int8_t *rows_row_2 = rows + (r12 * 32 + 24);
+        for (int32_t i14 = 0; i14 < 8; i14++) {
+          rows_row_2[i14] = (int8_t)zero[0];
         }
 #endif
       } else {
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
-        fill_32(&rows[r13 * 32], 0, z12);
+        fill_32(&rows[r12 * 32], 0, wmul(zero[0] & 255, 16843009));
 #else
-        int8_t *rows_row_3 = rows + r13 * 32;
-        for (int32_t i16 = 0; i16 < 32; i16++) {
-          rows_row_3[i16] = (int8_t)zero[0];
+        int8_t *rows_row_3 = rows + r12 * 32;
+        for (int32_t i15 = 0; i15 < 32; i15++) {
+          rows_row_3[i15] = (int8_t)zero[0];
         }
 #endif
       }
@@ -1069,49 +1068,47 @@ static MOTE_KERNEL void separable_conv2d(const int8_t *x, const int32_t *w, cons
 /* depthwise_conv2d "block_1/depthwise": i8[1, 4, 4, 8], i8[1, 3, 3, 8], i32[8] -> i8[1, 4, 4, 8] */
 static MOTE_KERNEL void separable_depthwise_conv2d(const int8_t *x, const int32_t *w, const int32_t *zero, int8_t *y,
     int8_t *planes) {
-  const int32_t z = wmul(zero[0] & 255, 16843009);
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
-  fill_192(&planes[0], 0, z);
+  fill_192(&planes[0], 0, wmul(zero[0] & 255, 16843009));
 #else
   for (int32_t i0 = 0; i0 < 192; i0++) {
     planes[i0] = (int8_t)zero[0];
   }
 #endif
   for (int32_t q1 = 0; q1 < 2; q1++) {
-    const int32_t c2 = q1 * 4;
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
-    planes_4x4_8_48_8(&x[c2], &planes[9]);
+    planes_4x4_8_48_8(&x[q1 * 4], &planes[9]);
 #else
-    for (int32_t h3 = 0; h3 < 4; h3++) {
-      for (int32_t w4 = 0; w4 < 4; w4++) {
-        int8_t *planes_row = planes + (h3 * 8 + w4 + 9);
-        const int8_t *x_row = x + (c2 + h3 * 32 + w4 * 8);
-        for (int32_t c5 = 0; c5 < 4; c5++) {
-          planes_row[c5 * 48] = (int8_t)x_row[c5];
+    for (int32_t h2 = 0; h2 < 4; h2++) {
+      for (int32_t w3 = 0; w3 < 4; w3++) {
+        int8_t *planes_row = planes + (h2 * 8 + w3 + 9);
+        const int8_t *x_row = x + (q1 * 4 + h2 * 32 + w3 * 8);
+        for (int32_t c4 = 0; c4 < 4; c4++) {
+          planes_row[c4 * 48] = (int8_t)x_row[c4];
         }
       }
     }
 #endif
-    for (int32_t k6 = 0; k6 < 4; k6++) {
+    for (int32_t k5 = 0; k5 < 4; k5++) {
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
-      plane_3x3_11_4x4_8_8_11(&planes[k6 * 48], &w[c2 * 8 + k6 * 8], &y[c2 + k6]);
+      plane_3x3_11_4x4_8_8_11(&planes[k5 * 48], &w[q1 * 32 + k5 * 8], &y[q1 * 4 + k5]);
 #else
-      for (int32_t oh7 = 0; oh7 < 4; oh7++) {
-        const int32_t *w_row = w + (c2 * 8 + k6 * 8);
-        int8_t *planes_row_2 = planes + (k6 * 48 + oh7 * 8);
-        int8_t *y_row = y + (c2 + k6 + oh7 * 32);
-        for (int32_t ow8 = 0; ow8 < 4; ow8++) {
-          int32_t acc9 = w_row[0];
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8], shl32(w_row[3], 16) >> 16));
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8 + 2], w_row[3] >> 16));
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8 + 1], shl32(w_row[6], 16) >> 16));
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8 + 8], shl32(w_row[4], 16) >> 16));
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8 + 10], w_row[4] >> 16));
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8 + 9], w_row[6] >> 16));
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8 + 16], shl32(w_row[5], 16) >> 16));
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8 + 18], w_row[5] >> 16));
-          acc9 = wadd(acc9, wmul(planes_row_2[ow8 + 17], shl32(w_row[7], 16) >> 16));
-          y_row[ow8 * 8] = (int8_t)min32(max32(smmla(acc9, w_row[1], w_row[2]) >> 11, -128), 127);
+      for (int32_t oh6 = 0; oh6 < 4; oh6++) {
+        const int32_t *w_row = w + (q1 * 32 + k5 * 8);
+        int8_t *planes_row_2 = planes + (k5 * 48 + oh6 * 8);
+        int8_t *y_row = y + (q1 * 4 + k5 + oh6 * 32);
+        for (int32_t ow7 = 0; ow7 < 4; ow7++) {
+          int32_t acc8 = w_row[0];
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7], shl32(w_row[3], 16) >> 16));
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7 + 2], w_row[3] >> 16));
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7 + 1], shl32(w_row[6], 16) >> 16));
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7 + 8], shl32(w_row[4], 16) >> 16));
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7 + 10], w_row[4] >> 16));
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7 + 9], w_row[6] >> 16));
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7 + 16], shl32(w_row[5], 16) >> 16));
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7 + 18], w_row[5] >> 16));
+          acc8 = wadd(acc8, wmul(planes_row_2[ow7 + 17], shl32(w_row[7], 16) >> 16));
+          y_row[ow7 * 8] = (int8_t)min32(max32(smmla(acc8, w_row[1], w_row[2]) >> 11, -128), 127);
         }
       }
 #endif

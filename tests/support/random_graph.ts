@@ -34,7 +34,10 @@ class RandomNet {
 
   private bias(n: number, like: TensorType): Value | undefined {
     if (this.chance(25)) return undefined
-    return like.quant ? this.b.bias('b', n, 3000) : this.b.floats('b', [n])
+    if (!like.quant) return this.b.floats('b', [n])
+    const { data } = this.b.bias('given', n, 3000)
+    const saturating = (data as Int32Array).map((b) => (b % 4 === 0 ? Math.sign(b) * 2 ** 29 : b))
+    return this.b.const('b', { dtype: 'i32', shape: [n] }, saturating)
   }
 
   private padded(x: Value): Value {

@@ -87,18 +87,18 @@ static inline int32_t rdivpot(int32_t x, int32_t n) {
   return (x >> n) + ((x & mask) > threshold);
 }`,
   },
-  sxtb16: dsp('sxtb16', ['x'], 'return (int32_t)(((uint32_t)(int8_t)x & 0xffffu) | (uint32_t)(int8_t)(x >> 16) << 16);'),
+  sxtb16: dsp(
+    'sxtb16',
+    ['x'],
+    'return (int32_t)(((uint32_t)(int8_t)x & 0xffffu) | (uint32_t)(int8_t)(x >> 16) << 16);',
+  ),
   uxtb16: dsp('uxtb16', ['x'], 'return x & 0x00ff00ff;'),
   smlad: dsp(
     'smlad',
     ['a', 'b', 'c'],
     'return (int32_t)((uint32_t)((int16_t)a * (int16_t)b) + (uint32_t)((a >> 16) * (b >> 16)) + (uint32_t)c);',
   ),
-  smmla: dsp(
-    'smmla',
-    ['a', 'b', 'c'],
-    'return (int32_t)((uint32_t)(((int64_t)a * b) >> 32) + (uint32_t)c);',
-  ),
+  smmla: dsp('smmla', ['a', 'b', 'c'], 'return (int32_t)((uint32_t)(((int64_t)a * b) >> 32) + (uint32_t)c);'),
   requant: {
     needs: ['srdhm'],
     text: `/* x * multiplier / 2^31 * 2^shift, rounded twice as TensorFlow Lite does: halves up, then halves away from zero. */

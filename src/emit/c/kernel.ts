@@ -115,7 +115,8 @@ class Printer {
   print(functionName: string): void {
     const params = this.kernel.bufs.map((b) => this.pointerTo(b) + this.name(b.name))
     this.lines.push(...broken(`static MOTE_KERNEL void ${functionName}(${params.join(', ') || 'void'}) {`, '    '))
-    for (const b of this.kernel.bufs) if (!this.read.has(b.name)) this.lines.push(`  (void)${this.name(b.name)};`)
+    const read = mentioned(this.kernel.body)
+    for (const b of this.kernel.bufs) if (!read.has(b.name)) this.lines.push(`  (void)${this.name(b.name)};`)
     this.stmt(this.kernel.body, '  ', { inside: new Set(), rows: new Map(), always: true })
     this.lines.push('}')
   }
@@ -169,7 +170,9 @@ class Printer {
   private routine(s: Extract<Stmt, { s: 'asm' }>, indent: string, around: Around): void {
     const { routine } = s
     this.routines.set(routine.name, { routine, addresses: s.args.map((a) => a.k === 'load') })
-    const args = s.args.map((a) => (a.k === 'load' ? `&${this.element(a.buf, a.at, around)}` : this.expr(a, around).text))
+    const args = s.args.map((a) =>
+      a.k === 'load' ? `&${this.element(a.buf, a.at, around)}` : this.expr(a, around).text,
+    )
     this.lines.push(`#if ${MACHINE_TEST[routine.machine]}`)
     this.lines.push(...broken(`${indent}${routine.name}(${args.join(', ')});`, `${indent}    `))
     this.lines.push('#else')
@@ -314,6 +317,18 @@ class Printer {
   }
 }
 
+/** The buffers that the loops mention; those that only a routine is given are unused where there are no routines. */
+function mentioned(s: Stmt, names = new Set<string>()): Set<string> {
+  if (s.s === 'store') names.add(s.buf)
+  if (s.s !== 'asm')
+    for (const e of exprs(s))
+      visitExpr(e, (part) => {
+        if (part.k === 'load') names.add(part.buf)
+      })
+  for (const t of inside(s)) mentioned(t, names)
+  return names
+}
+
 /** Lines of at most 120 columns where the text has spaces to break at; the further ones start with `indent`. */
 export function broken(text: string, indent: string): string[] {
   const lines: string[] = []
@@ -331,5 +346,10 @@ export function broken(text: string, indent: string): string[] {
 export function kernelText(kernel: Kernel, functionName: string, options: KernelOptions = {}): KernelText {
   const printer = new Printer(simplify(kernel), options)
   printer.print(functionName)
-  return { text: `${printer.lines.join('\n')}\n`, uses: printer.uses, floats: printer.floats, routines: printer.routines }
+  return {
+    text: `${printer.lines.join('\n')}\n`,
+    uses: printer.uses,
+    floats: printer.floats,
+    routines: printer.routines,
+  }
 }

@@ -264,7 +264,13 @@ function kernels(plan: Plan, name: string) {
     floats ||= printed.floats
   })
   const routineTexts = [...routines.values()].map(routineText)
-  return { nameOf: (i: number) => names.get(keys[i])!, texts: [...routineTexts, ...texts], uses, floats, assembly: routines.size > 0 }
+  return {
+    nameOf: (i: number) => names.get(keys[i])!,
+    texts: [...routineTexts, ...texts],
+    uses,
+    floats,
+    assembly: routines.size > 0,
+  }
 }
 
 function sourceText(plan: Plan, name: string, members: readonly Member[]): string {

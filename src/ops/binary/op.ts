@@ -156,6 +156,13 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
     lower: (node) => lower(node, combine),
     ...ELEMENTWISE,
     ...(combine === 'add' && { effect: biasOf }),
+    bounds(node, [a, b]) {
+      // A difference or product grows with one operand and may fall with the other.
+      if (combine !== 'add' || !a || !b || a.least.length !== b.least.length) return undefined
+      const sum = evalElement(node, combine)
+      const of = (x: Int32Array, y: Int32Array) => x.map((v, c) => Number(sum(v, y[c])))
+      return { least: of(a.least, b.least), most: of(a.most, b.most) }
+    },
     absorb(node, effect, other, side) {
       if (effect.does !== 'clamp' || side !== 'after') return undefined
       return { ...node, attrs: { ...node.attrs, clamp: bothClamps(node.attrs.clamp, effect) }, outputs: other.outputs }

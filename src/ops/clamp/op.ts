@@ -3,11 +3,12 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { TensorType } from '../../ir/graph.ts'
+import type { Node, TensorType } from '../../ir/graph.ts'
 import type { Op, TfliteSpelling } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
+import { fits, together } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { bothClamps, type Clamp, clampRange, expectDtype, perTensor } from '../quant.ts'
 import { clampMultiplier, keepsType, lower } from './lower.ts'
@@ -19,6 +20,19 @@ function spelling(name: string, code: number, clamp: Clamp): TfliteSpelling<Clam
     read: (build, { inputs, result }) => build.add(clampOp, inputs, clamp, result),
     write: ({ inputs, attrs }) =>
       attrs.min === clamp.min && attrs.max === clamp.max ? { inputs, options: {} } : undefined,
+  }
+}
+
+/** One stored element from one. */
+function evalElement(node: Node<Clamp>): (x: number) => number {
+  const y = node.outputs[0].type
+  const { lo, hi } = clampRange(y, node.attrs)
+  const zx = node.inputs[0]!.type.quant?.zero[0] ?? 0
+  const zy = y.quant?.zero[0] ?? 0
+  const m = keepsType(node) ? undefined : clampMultiplier(node)
+  return (x) => {
+    const v = m ? (requant(x - zx, m.multiplier, m.shift) + zy) | 0 : x
+    return v < lo ? lo : v > hi ? hi : v
   }
 }
 
@@ -51,16 +65,9 @@ const clampOp: Op<Clamp> = {
 
   eval(node, [x]) {
     const X = numbers(x)
-    const y = node.outputs[0].type
-    const { lo, hi } = clampRange(y, node.attrs)
-    const Y = numbers(newData(outputElem(node), count(y.shape)))
-    const zx = node.inputs[0]!.type.quant?.zero[0] ?? 0
-    const zy = y.quant?.zero[0] ?? 0
-    const m = keepsType(node) ? undefined : clampMultiplier(node)
-    for (let i = 0; i < Y.length; i++) {
-      const v = m ? (requant(X[i] - zx, m.multiplier, m.shift) + zy) | 0 : X[i]
-      Y[i] = v < lo ? lo : v > hi ? hi : v
-    }
+    const Y = numbers(newData(outputElem(node), count(node.outputs[0].type.shape)))
+    const clamped = evalElement(node)
+    for (let i = 0; i < Y.length; i++) Y[i] = clamped(X[i])
     return [Y]
   },
 
@@ -73,6 +80,14 @@ const clampOp: Op<Clamp> = {
     const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = node.attrs
     return keepsType(node) ? { does: 'clamp', min, max } : undefined
   },
+
+  bounds(node, [x]) {
+    if (!x || (!keepsType(node) && !fits(-255, 255, clampMultiplier(node).shift))) return undefined
+    const clamped = evalElement(node)
+    return { least: x.least.map(clamped), most: x.most.map(clamped) }
+  },
+
+  narrow: (node, free) => together(node, free),
 
   absorb(node, effect, other, side) {
     if (effect.does !== 'clamp' || side !== 'after') return undefined

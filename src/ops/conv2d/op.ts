@@ -3,14 +3,15 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { TensorType } from '../../ir/graph.ts'
+import type { Node, TensorType } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers, sumType } from '../accumulate.ts'
+import { narrowSums, type Sums, sumBounds } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { CONV_2D, readConv, writeConv } from '../conv_options.ts'
 import { hybrid } from '../hybrid/op.ts'
-import { absorbPad, eachTap, expectWindow, padFirst, type Window, windowOutput } from '../window.ts'
+import { absorbPad, eachTap, expectWindow, padFirst, rowsOfWindow, type Window, windowOutput } from '../window.ts'
 import { lower } from './lower.ts'
 
 export type Conv2d = Accumulating & Window & { readonly groups: number }
@@ -19,6 +20,20 @@ function infer(inputs: readonly (TensorType | undefined)[], a: Conv2d): TensorTy
   const [x, w] = [inputs[0]!.shape, inputs[1]!.shape]
   const [oh, ow] = windowOutput(x.slice(1, 3), w.slice(1, 3), a)
   return [{ dtype: sumType(inputs[0]!.dtype, a), shape: [x[0], oh, ow, w[0]] }]
+}
+
+function sumsOf({ inputs, attrs: { groups, pad } }: Node<Conv2d>): Sums {
+  const [O, KH, KW, CG] = inputs[1]!.type.shape
+  const taps = KH * KW
+  return {
+    channels: O,
+    product: 'f64',
+    padded: pad.some((p) => p !== 0),
+    products(o, visit) {
+      const c0 = Math.floor(o / (O / groups)) * CG
+      for (let t = 0, i = o * taps * CG; t < taps; t++) for (let c = 0; c < CG; c++) visit(i++, c0 + c)
+    },
+  }
 }
 
 export const conv2d: Op<Conv2d> = {
@@ -94,6 +109,12 @@ export const conv2d: Op<Conv2d> = {
 
   cost: (node) => costOf(node, count(node.outputs[0].type.shape) * count(node.inputs[1]!.type.shape.slice(1))),
 
+  rows: (node, out) => rowsOfWindow(node, node.inputs[1]!.type.shape[1], out),
+
   absorb: (node, effect, other, side, input) =>
     absorbPad(node, effect, other, side, input) ?? absorbEpilogue(node, effect, other, side),
+
+  bounds: (node, [x]) => sumBounds(node, sumsOf(node), x),
+  narrow: (node, free, inputs) =>
+    node.attrs.groups === 1 ? narrowSums(node, sumsOf(node), { output: 0, input: 3 }, free, inputs) : undefined,
 }

@@ -5,13 +5,23 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { TensorType, Value } from '../../ir/graph.ts'
+import type { Node, TensorType, Value } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers, sumType } from '../accumulate.ts'
+import { narrowSums, type Sums, sumBounds } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { readConv, writeConv } from '../conv_options.ts'
-import { absorbPad, eachTap, expectWindow, padFirst, WINDOW_FIELDS, type Window, windowOutput } from '../window.ts'
+import {
+  absorbPad,
+  eachTap,
+  expectWindow,
+  padFirst,
+  rowsOfWindow,
+  WINDOW_FIELDS,
+  type Window,
+  windowOutput,
+} from '../window.ts'
 import { lower } from './lower.ts'
 
 export type DepthwiseConv2d = Accumulating & Window
@@ -20,6 +30,19 @@ function infer(inputs: readonly (TensorType | undefined)[], a: DepthwiseConv2d):
   const [x, w] = [inputs[0]!.shape, inputs[1]!.shape]
   const [oh, ow] = windowOutput(x.slice(1, 3), w.slice(1, 3), a)
   return [{ dtype: sumType(inputs[0]!.dtype, a), shape: [x[0], oh, ow, w[3]] }]
+}
+
+function sumsOf({ inputs, attrs: { pad } }: Node<DepthwiseConv2d>): Sums {
+  const [, KH, KW, O] = inputs[1]!.type.shape
+  const each = O / inputs[0]!.type.shape[3]
+  return {
+    channels: O,
+    product: 'f64',
+    padded: pad.some((p) => p !== 0),
+    products(o, visit) {
+      for (let t = 0; t < KH * KW; t++) visit(t * O + o, Math.floor(o / each))
+    },
+  }
 }
 
 export const depthwiseConv2d: Op<DepthwiseConv2d> = {
@@ -105,6 +128,11 @@ export const depthwiseConv2d: Op<DepthwiseConv2d> = {
 
   cost: (node) => costOf(node, count(node.outputs[0].type.shape) * count(node.inputs[1]!.type.shape.slice(1, 3))),
 
+  rows: (node, out) => rowsOfWindow(node, node.inputs[1]!.type.shape[1], out),
+
   absorb: (node, effect, other, side, input) =>
     absorbPad(node, effect, other, side, input) ?? absorbEpilogue(node, effect, other, side),
+
+  bounds: (node, [x]) => sumBounds(node, sumsOf(node), x),
+  narrow: (node, free, inputs) => narrowSums(node, sumsOf(node), { output: 3 }, free, inputs),
 }

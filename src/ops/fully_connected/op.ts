@@ -4,10 +4,11 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import { sameShape, type TensorType, type Value } from '../../ir/graph.ts'
+import { type Node, sameShape, type TensorType, type Value } from '../../ir/graph.ts'
 import type { Op } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers, sumType } from '../accumulate.ts'
+import { narrowSums, type Sums, sumBounds } from '../channels.ts'
 import { costOf, expectInputs, outputElem } from '../check.ts'
 import { FULLY_CONNECTED } from '../conv_options.ts'
 import { hybridFullyConnected } from '../hybrid/op.ts'
@@ -19,6 +20,22 @@ export type FullyConnected = Accumulating & { readonly keepDims: boolean }
 
 function outputShape(x: readonly number[], w: readonly number[], keepDims: boolean): number[] {
   return keepDims ? [...x.slice(0, -1), w[0]] : [count(x) / w[1], w[0]]
+}
+
+/** Undefined where a row of x is not made of whole channels. */
+function sumsOf(node: Node<FullyConnected>): Sums | undefined {
+  const [x, w] = node.inputs as [Value, Value]
+  const [N, K] = w.type.shape
+  const C = x.type.shape.at(-1) ?? 1
+  if (K % C !== 0) return undefined
+  return {
+    channels: N,
+    product: scaleProduct(node),
+    padded: false,
+    products(o, visit) {
+      for (let k = 0; k < K; k++) visit(o * K + k, k % C)
+    },
+  }
 }
 
 export const fullyConnected: Op<FullyConnected> = {
@@ -107,4 +124,19 @@ export const fullyConnected: Op<FullyConnected> = {
   cost: (node) => costOf(node, count(node.outputs[0].type.shape) * node.inputs[1]!.type.shape[1]),
 
   absorb: (node, effect, other, side) => absorbEpilogue(node, effect, other, side),
+
+  bounds(node, [x]) {
+    const sums = sumsOf(node)
+    return sums && sumBounds(node, sums, x)
+  },
+
+  narrow(node, free, inputs) {
+    const sums = sumsOf(node)
+    if (!sums) return undefined
+    // Several scales must not become one, which multiplies differently.
+    const several = scaleProduct(node) === 'f64'
+    const least = several && free.output.filter((f) => !f).length < 2 ? 2 : 0
+    const output = free.output.map((f, n) => f && n >= least)
+    return narrowSums(node, sums, { output: 0, input: 1 }, { ...free, output }, inputs)
+  },
 }

@@ -9,6 +9,7 @@ import { tableLength } from '../../ir/limits.ts'
 import type { Attrs, Op, TfliteSpelling } from '../../ir/op.ts'
 import { newData } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
+import { together } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import {
   bothClamps,
@@ -29,6 +30,7 @@ import {
   WINDOW_FIELDS,
   type Window,
   windowOutput,
+  windowRows,
 } from '../window.ts'
 import { lowerAverage, lowerMax, lowerNorm } from './lower.ts'
 import { onnxPool } from './onnx.ts'
@@ -207,10 +209,28 @@ function pool(
     },
     lower,
     cost: (node) => costOf(node, 0),
+    rows(node, out) {
+      const { kernel, counted } = node.attrs
+      if (counted) return undefined
+      const { input, pad } = windowRows(windowOf(node.attrs), node.inputs[0]!.type.shape[1], kernel[0], out)
+      return { inputs: [input], attrs: { ...node.attrs, pad } }
+    },
     absorb(node, effect, other, side) {
       if (side !== 'after' || effect.does !== 'clamp') return undefined
       return { ...node, attrs: { ...node.attrs, clamp: bothClamps(node.attrs.clamp, effect) }, outputs: other.outputs }
     },
+    bounds(node, [x]) {
+      const { lo, hi } = limitsOf(node)
+      const counted = node.attrs.counted?.some((c) => c !== 0)
+      const limited = (v: number) => Math.min(hi, Math.max(lo, v))
+      return (
+        x && {
+          least: x.least.map((v) => limited(counted ? Math.min(0, v) : v)),
+          most: x.most.map((v) => limited(counted ? Math.max(0, v) : v)),
+        }
+      )
+    },
+    narrow: (node, free) => together(node, free),
   }
 }
 

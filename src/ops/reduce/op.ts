@@ -5,12 +5,13 @@
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
 import { type Node, sameQuant, type TensorType, type Value } from '../../ir/graph.ts'
-import type { Attrs, OnnxSpelling, Op, TfliteSpelling } from '../../ir/op.ts'
+import type { Attrs, Bounds, OnnxSpelling, Op, TfliteSpelling } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
 import { exp, expf, log, logf } from '../../loops/float.ts'
 import { count, type Data } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
 import { arithmeticOf } from '../arithmetic.ts'
+import { fits, together } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { axisOf, listOf, numberAttr } from '../onnx.ts'
 import { expectDtype, perTensor, quantizeMultiplier, rangeOf } from '../quant.ts'
@@ -190,20 +191,38 @@ function evaluate(node: Node<Reduce>, r: Reduction, x: Data): Data {
   })
 }
 
-function evaluateQuantised(node: Node<Reduce>, r: Reduction, x: Data): Data {
-  const X = numbers(x)
-  const to = outputNumbers(node, X.length)
+/** The stored output of a quantised sum or mean, from the sum of stored elements. */
+function requantised(node: Node<Reduce>, r: Reduction): (sum: number) => number {
   const { type } = node.outputs[0]
-  const sums = new Int32Array(count(type.shape))
-  for (let i = 0; i < X.length; i++) sums[to[i]] += X[i]
   const [zx, zy] = [node.inputs[0]!.type.quant!.zero[0], type.quant!.zero[0]]
   const { multiplier, shift } = reduceMultiplier(node, r)
   const { min, max } = rangeOf(type.dtype)
   const n = reducedCount(node)
-  return tensorOf(outputElem(node), sums.length, (i) => {
-    const v = (requant((sums[i] - zx * n) | 0, multiplier, shift) + zy) | 0
+  return (sum) => {
+    const v = (requant((sum - zx * n) | 0, multiplier, shift) + zy) | 0
     return v < min ? min : v > max ? max : v
-  })
+  }
+}
+
+function evaluateQuantised(node: Node<Reduce>, r: Reduction, x: Data): Data {
+  const X = numbers(x)
+  const to = outputNumbers(node, X.length)
+  const sums = new Int32Array(count(node.outputs[0].type.shape))
+  for (let i = 0; i < X.length; i++) sums[to[i]] += X[i]
+  const finish = requantised(node, r)
+  return tensorOf(outputElem(node), sums.length, (i) => finish(sums[i]))
+}
+
+function reducesChannels({ inputs, attrs: { axes } }: Node<Reduce>): boolean {
+  return axes.includes(inputs[0]!.type.shape.length - 1)
+}
+
+function bounds(node: Node<Reduce>, r: Reduction, x: Bounds | undefined): Bounds | undefined {
+  if (!x || reducesChannels(node) || !requantises(node, r)) return undefined
+  const n = reducedCount(node)
+  if (!fits(-255 * n, 255 * n, reduceMultiplier(node, r).shift)) return undefined
+  const finish = requantised(node, r)
+  return { least: x.least.map((v) => finish(v * n)), most: x.most.map((v) => finish(v * n)) }
 }
 
 function reduction(r: Reduction): Op<Reduce> {
@@ -218,6 +237,8 @@ function reduction(r: Reduction): Op<Reduce> {
     eval: (node, [x]) => [requantises(node, r) ? evaluateQuantised(node, r, x!) : evaluate(node, r, x!)],
     lower: (node) => lower(node, r),
     cost: (node) => costOf(node, 0),
+    bounds: (node, [x]) => bounds(node, r, x),
+    narrow: (node, free) => (reducesChannels(node) ? undefined : together(node, free)),
     permute({ attrs }, perm) {
       const axes = attrs.axes.map((a) => perm[a])
       // Elements must combine in the same order.

@@ -3,6 +3,7 @@ import { f32, i8, type OpCase, opCase } from '../case.ts'
 import { concat } from './concat.ts'
 import { pad } from './pad.ts'
 import { reshape } from './reshape.ts'
+import { splice } from './splice.ts'
 import { transpose } from './transpose.ts'
 
 type Types = readonly (readonly [string, (shape: readonly number[]) => ReturnType<typeof f32>])[]
@@ -142,6 +143,10 @@ export const cases: readonly OpCase[] = [
         return b.one(concat, inputs, { axis })
       }),
     ),
+    opCase(`splice ${type}: rows of two images and one of them again`, (b) => {
+      const [x, y] = [b.input('x', of([2, 4, 3, 2])), b.input('y', of([2, 2, 3, 2]))]
+      return b.one(splice, [x, y, x], { from: [1, 0, 3], rows: [2, 2, 1] })
+    }),
     ...Object.entries(RESHAPES).map(([name, [from, shape]]) =>
       opCase(`reshape ${type}: ${name}`, (b) => b.one(reshape, [b.input('x', of(from))], { shape })),
     ),

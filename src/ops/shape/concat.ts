@@ -101,6 +101,10 @@ export const concat: Op<Concat> = {
   },
 
   lower,
+  rows: (node, out) =>
+    node.attrs.axis > 1 && node.outputs[0].type.shape.length === 4
+      ? { inputs: node.inputs.map(() => out), attrs: node.attrs }
+      : undefined,
   permute: ({ attrs: { axis } }, perm) => ({ attrs: { axis: perm[axis] }, perm }),
   cost: (node) => costOf(node, 0),
 }

@@ -6,6 +6,7 @@ import type { Node } from '../../ir/graph.ts'
 import type { Attrs, Call, Op, TfliteNode } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count, type Data, type Expr, newData, type Stmt } from '../../loops/ir.ts'
+import { together } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
 import { rangeOf } from '../quant.ts'
 import { constantNumbers, int32Constant, operand, reading } from '../tflite.ts'
@@ -76,6 +77,10 @@ function lower(node: Node<Pad>): Call {
     kernel: L.kernel('pad', [X, V, Y], declare, ...copy([], [])),
     args: [{ value: x }, { data: filled(node).slice(0, 1) }, { value: y }],
   }
+}
+
+function padsChannels({ attrs: { low, high } }: Node<Pad>): boolean {
+  return low.at(-1) !== 0 || high.at(-1) !== 0
 }
 
 function readPad(node: TfliteNode, value: number | undefined): readonly [Pad, string] {
@@ -178,4 +183,12 @@ export const pad: Op<Pad> = {
     return { attrs: { low: back.map((d) => low[d]), high: back.map((d) => high[d]), value }, perm }
   },
   effect: ({ attrs: { low, high, value } }) => ({ does: 'pad', low, high, value }),
+
+  bounds(node, [x]) {
+    const { value } = node.attrs
+    if (!x || padsChannels(node)) return undefined
+    return { least: x.least.map((v) => Math.min(v, value)), most: x.most.map((v) => Math.max(v, value)) }
+  },
+
+  narrow: (node, free) => (padsChannels(node) ? undefined : together(node, free)),
 }

@@ -7,6 +7,7 @@ import { type Node, sameShape, sameType } from '../../ir/graph.ts'
 import type { Attrs, Op, TfliteSpelling } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count } from '../../loops/ir.ts'
+import { together } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
 import { int32Constant } from '../tflite.ts'
 import { elementOf, expectMoved } from './copy.ts'
@@ -33,6 +34,12 @@ function withoutUnits(node: Node<Reshape>, perm: readonly number[]) {
   const kept = to.map((axis, k) => ({ axis, at: perm[from[k]] })).sort((a, b) => a.at - b.at)
   const order = [...units, ...kept.map(({ axis }) => axis)]
   return { attrs: { shape: order.map((axis) => y[axis]) }, perm: y.map((_, axis) => order.indexOf(axis)) }
+}
+
+/** Where the last axis is that of the input, or as long as several of them: the channels that both have. */
+function sharedChannels(node: Node<Reshape>): number | undefined {
+  const [x, y] = [node.inputs[0]!.type.shape.at(-1) ?? 1, node.outputs[0].type.shape.at(-1) ?? 1]
+  return x % y === 0 || y % x === 0 ? Math.min(x, y) : undefined
 }
 
 export const reshape: Op<Reshape> = {
@@ -98,6 +105,31 @@ export const reshape: Op<Reshape> = {
   inPlace: () => [0],
   permute: withoutUnits,
   effect: () => ({ does: 'copy' }),
+
+  bounds(node, [x]) {
+    const shared = sharedChannels(node)
+    if (!x || !shared) return undefined
+    const channels = node.outputs[0].type.shape.at(-1) ?? 1
+    const over = (combine: (a: number, b: number) => number, from: Int32Array) => {
+      const to = from.slice(0, shared)
+      from.forEach((v, c) => {
+        to[c % shared] = combine(to[c % shared], v)
+      })
+      return Int32Array.from({ length: channels }, (_, c) => to[c % shared])
+    }
+    return { least: over(Math.min, x.least), most: over(Math.max, x.most) }
+  },
+
+  narrow(node, free) {
+    const shared = sharedChannels(node)
+    if (!shared) return undefined
+    const inStep = (c: number) => c % shared
+    const { gone, node: made } = together(node, free, { input: inStep, output: inStep })
+    return {
+      gone,
+      node: (inputs, to) => ({ ...made(inputs, to), attrs: { shape: to.type.shape } }),
+    }
+  },
 
   absorb(node, effect, other, side) {
     if (effect.does !== 'copy' || side !== 'before') return undefined

@@ -2,7 +2,7 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { Node } from '../../ir/graph.ts'
+import type { Node, Value } from '../../ir/graph.ts'
 import type { Attrs, Call, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count, newData } from '../../loops/ir.ts'
@@ -100,4 +100,13 @@ export const transpose: Op<Transpose> = {
   cost: (node) => costOf(node, 0),
   inPlace: (node) => (movesNothing(node) ? [0] : []),
   effect: (node) => ({ does: movesNothing(node) ? 'copy' : 'transpose', perm: node.attrs.perm }),
+}
+
+/** A constant with its axes in another order, under the same name. */
+export function transposed({ name, type, data }: Value, perm: readonly number[]): Value {
+  const from: Value = { name, type: { dtype: type.dtype, shape: type.shape }, storage: 'const', data }
+  const [turned] = transpose.infer([from.type], { perm })
+  const to: Value = { name, type: turned, storage: 'const' }
+  const node = { op: transpose, inputs: [from], outputs: [to], attrs: { perm }, from: name }
+  return { ...to, data: transpose.eval(node, [data])[0] }
 }

@@ -26,7 +26,7 @@ import { type Channel, epilogueWords, type Form, shortForm } from './requantize.
 import { TILES, type Tile, tileCost, tileMeans, tileRoutine } from './tile.ts'
 
 /** An index into the buffer as one row of elements. */
-function flat({ buf, at }: Pick<SumOfProducts['x'], 'buf' | 'at'>): Affine {
+export function flat({ buf, at }: Pick<SumOfProducts['x'], 'buf' | 'at'>): Affine {
   const terms = new Map<string, number>()
   let base = 0
   let size = 1
@@ -40,8 +40,11 @@ function flat({ buf, at }: Pick<SumOfProducts['x'], 'buf' | 'at'>): Affine {
 
 const step = (a: Affine | undefined, loop: For | undefined) => (loop && a?.terms.get(loop.v)) ?? 0
 
+/** Rows of a window that are copied one by one. */
+const UNROLLED = 8
+
 /** The sum as windows over images whose channels are neighbours. */
-interface Windows {
+export interface Windows {
   readonly s: SumOfProducts
   readonly channelLoop?: For
   readonly channels: number
@@ -61,7 +64,7 @@ interface Windows {
   readonly y: Affine
 }
 
-function windowsOf(s: SumOfProducts): Windows | undefined {
+export function windowsOf(s: SumOfProducts): Windows | undefined {
   const { shape } = s.x.buf
   const rank = shape.length
   const channels = s.multiplier.length
@@ -105,7 +108,7 @@ function windowsOf(s: SumOfProducts): Windows | undefined {
 }
 
 /** Where the windows of a line of pixels are read. */
-interface Source {
+export interface Source {
   readonly around: readonly For[]
   readonly pixels: number
   /** Elements from one pixel's window to the next, and from one row of a window to the next. */
@@ -115,7 +118,7 @@ interface Source {
 }
 
 /** The input itself, lines merged where one goes on after the other. */
-function direct({ around, line, rows, x, y, channels }: Windows): Source {
+export function direct({ around, line, rows, x, y, channels }: Windows): Source {
   let pixels = line?.extent ?? 1
   let stride = step(x, line)
   const left = [...around].sort((p, q) => step(y, p) - step(y, q))
@@ -127,7 +130,7 @@ function direct({ around, line, rows, x, y, channels }: Windows): Source {
   return { around: around.filter((l) => left.includes(l)), pixels, stride, step: step(x, rows) }
 }
 
-function strip({ around, line, length, depth, width, column, x }: Windows): Source {
+export function strip({ around, line, length, depth, width, column, x }: Windows): Source {
   const pixels = line?.extent ?? 1
   const stride = step(x, line)
   const at = column?.base ?? 0
@@ -149,7 +152,7 @@ function strip({ around, line, length, depth, width, column, x }: Windows): Sour
 }
 
 /** Groups of channels that tiles take: all that fit, and one more that ends with the last channel. */
-function groupsOf(channels: number, size: number): number[] {
+export function groupsOf(channels: number, size: number): number[] {
   const whole = Math.floor(channels / size)
   const starts = Array.from({ length: whole }, (_, g) => g * size)
   return channels % size === 0 ? starts : [...starts, channels - size]
@@ -162,7 +165,7 @@ function weightAt(s: SumOfProducts, { channelLoop }: Windows) {
 }
 
 /** The weights of one channel in words, row by row, filled up with zeros. */
-function channelWords(windows: Windows, channel: number): Int8Array {
+export function channelWords(windows: Windows, channel: number): Int8Array {
   const { s, rows, length } = windows
   const words = Math.ceil(length / 4)
   const weight = weightAt(s, windows)
@@ -210,7 +213,7 @@ function pack(s: SumOfProducts, tile: Tile, form: Form, weights: readonly Int8Ar
   return { data, size }
 }
 
-function rangesOf(s: SumOfProducts, weights: readonly Int8Array[]): Channel[] {
+export function rangesOf(s: SumOfProducts, weights: readonly Int8Array[]): Channel[] {
   return weights.map((row, c) => {
     let [low, high] = [s.bias[c], s.bias[c]]
     for (const w of row) {
@@ -233,7 +236,8 @@ function choose(windows: Windows, form: Form): Choice | undefined {
   const { s, channels, length, rows } = windows
   const words = Math.ceil(length / 4)
   const runs = rows?.extent ?? 1
-  const whole = s.padded.length === 0 && length % 4 === 0
+  const apart = runs > 1 && windows.around.length === 0 && runs <= UNROLLED
+  const whole = s.padded.length === 0 && length % 4 === 0 && !apart
   let best: { cost: number; choice: Choice } | undefined
   for (const source of [...(whole ? [direct(windows)] : []), strip(windows)])
     for (const [pixels, size] of TILES) {
@@ -312,6 +316,9 @@ function shaped(call: Call): Call | undefined {
       const inside = L.and(L.ge(at(index), 0), L.lt(at(index), guard))
       return { s: 'if', cond: inside, body: copy, else: fill }
     }
+    // one line of outputs: its rows may stand apart
+    if (source.around.length === 0 && widen.runs <= UNROLLED)
+      return L.block(...Array.from({ length: widen.runs }, (_, r) => one(L.int(r))))
     return L.loop(name('r'), widen.runs, one)
   }
   const turns = Math.ceil(source.pixels / tile.pixels)

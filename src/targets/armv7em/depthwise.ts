@@ -15,7 +15,7 @@ import { fillMeans, fillRoutine } from './gather.ts'
 import { epilogueWords, type Form, requantizeMeans, shortForm } from './requantize.ts'
 
 /** One axis of the window. */
-interface Axis {
+export interface Axis {
   readonly input: number
   readonly output: number
   readonly taps: number
@@ -23,7 +23,7 @@ interface Axis {
   readonly before: number
 }
 
-interface Depthwise {
+export interface Depthwise {
   readonly s: SumOfProducts
   readonly batch?: For
   readonly channels: number
@@ -35,7 +35,7 @@ interface Depthwise {
 
 const ONE: Axis = { input: 1, output: 1, taps: 1, stride: 1, before: 0 }
 
-function depthwiseOf(s: SumOfProducts): Depthwise | undefined {
+export function depthwiseOf(s: SumOfProducts): Depthwise | undefined {
   const { shape } = s.x.buf
   if (shape.length !== 4 || s.y.buf.shape.length !== 4) return undefined
   const [n, , , c] = s.x.at
@@ -112,6 +112,8 @@ interface Plane {
 }
 
 const REGISTERS = 5
+/** Rows of a window that become planes one by one. */
+const UNROLLED = 8
 
 /** Whether the weights of all rows stay in registers. */
 function isResident({ row, column, outputs, form }: Pick<Plane, 'row' | 'column' | 'outputs' | 'form'>): boolean {
@@ -450,7 +452,6 @@ function shaped(call: Call): Call | undefined {
   const size = width * height
   const rows = Math.min(row.input, height - row.before)
   if (rows < 1) return undefined
-  const quads = Math.ceil(channels / 4)
   const packed = pack(d, plane, form)
   let names = 0
   const name = (base: string) => `${base}${names++}`
@@ -467,29 +468,37 @@ function shaped(call: Call): Call | undefined {
     args: [L.load(planes, 0), L.int(0), bytes],
   }
   const inside = row.before * width + column.before
-  const image = (n: Expr): Stmt =>
-    L.loop(name('q'), quads, (q) => {
-      const [set, first] = L.declare(name('c'), channels % 4 === 0 ? L.mul(q, 4) : L.min(L.mul(q, 4), channels - 4))
-      const from = L.add(L.mul(n, row.input * column.input * channels), first)
-      const gather: Stmt = {
+  const quad = (n: Expr, first: Expr): Stmt[] => {
+    const from = L.add(L.mul(n, row.input * column.input * channels), first)
+    // a few rows for one or two lines of outputs may stand apart
+    const blocks = rows <= 2 * UNROLLED && row.output <= 2 ? rows : 1
+    const gather = Array.from({ length: blocks }, (_, b): Stmt => {
+      const start = L.add(from, b * column.input * channels)
+      const to = inside + b * width
+      return {
         s: 'asm',
-        means: planesMeans(plane, rows, size, x, from, planes, inside, name),
-        routine: planesRoutine(plane, rows, size),
-        args: [L.load(x, from), L.load(planes, inside)],
+        means: planesMeans(plane, rows / blocks, size, x, start, planes, to, name),
+        routine: planesRoutine(plane, rows / blocks, size),
+        args: [L.load(x, start), L.load(planes, to)],
       }
-      const each = L.loop(name('k'), 4, (k) => {
-        const [c, at] = [L.add(first, k), L.mul(k, size)]
-        const to = L.add(L.mul(n, row.output * column.output * channels), c)
-        return {
-          s: 'asm',
-          means: planeMeans(plane, planes, at, w, c, y, to, name),
-          routine: planeRoutine(plane),
-          args: [L.load(planes, at), L.load(w, c, 0), L.load(y, to)],
-        }
-      })
-      return [set, gather, each]
     })
-  const body = d.batch ? L.loop('n', d.batch.extent, image) : image(L.int(0))
+    const each = L.loop(name('k'), 4, (k) => {
+      const [c, at] = [L.add(first, k), L.mul(k, size)]
+      const to = L.add(L.mul(n, row.output * column.output * channels), c)
+      return {
+        s: 'asm',
+        means: planeMeans(plane, planes, at, w, c, y, to, name),
+        routine: planeRoutine(plane),
+        args: [L.load(planes, at), L.load(w, c, 0), L.load(y, to)],
+      }
+    })
+    return [...gather, each]
+  }
+  const image = (n: Expr): Stmt[] => [
+    L.loop(name('q'), channels >> 2, (q) => quad(n, L.mul(q, 4))),
+    ...(channels % 4 === 0 ? [] : quad(n, L.int(channels - 4))),
+  ]
+  const body = d.batch ? L.loop('n', d.batch.extent, image) : L.block(...image(L.int(0)))
   const bordered = size !== rows * column.input
   const bufs = [x, w, ...(bordered ? [zero] : []), y, planes]
   const zeroArg: Arg[] = bordered ? [{ data: Int32Array.of(s.zeroX) }] : []

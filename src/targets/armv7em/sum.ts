@@ -120,7 +120,12 @@ function formOf({ a, b, multiplier, shift, zero }: Sum): Form | undefined {
   return undefined
 }
 
-/** r0: a, r1: b, r2: y, r3: ka, kb and the offset. */
+/** How a machine sums: as many elements as `count` steps of so many, r0: a, r1: b, r2: y, r3: ka, kb and the offset. */
+export interface Adder {
+  readonly step: number
+  routine(count: number, shift: number): Routine
+}
+
 function sumRoutine(words: number, shift: number): Routine {
   const lane = (to: number, from: number, k: number, half: string, start: string) =>
     `smlaw${half} r${to}, r${k}, r${from}, ${start}`
@@ -155,14 +160,14 @@ function sumRoutine(words: number, shift: number): Routine {
   ])
 }
 
-function shaped(call: Call): Call | undefined {
+export function summed(call: Call, { step, routine }: Adder): Call | undefined {
   const sum = sumOf(call)
   const form = sum && formOf(sum)
   if (!form) return undefined
   const bound = (name: string) => call.args[call.kernel.bufs.findIndex((b) => b.name === name)]
   const n = sum.elements
-  const words = Math.floor(n / 4)
-  if (words === 0 || call.kernel.bufs.some((b) => b.name === sum.y && count(b.shape) !== n)) return undefined
+  const steps = Math.floor(n / step)
+  if (steps === 0 || call.kernel.bufs.some((b) => b.name === sum.y && count(b.shape) !== n)) return undefined
   const [a, b] = [L.buffer('a', 'i8', [n]), L.buffer('b', 'i8', [n])]
   const y = L.buffer('y', 'i8', [n], 'write')
   const k = L.buffer('k', 'i32', [3])
@@ -180,11 +185,11 @@ function shaped(call: Call): Call | undefined {
   }
   const quads: Stmt = {
     s: 'asm',
-    means: L.loop('i', 4 * words, one),
-    routine: sumRoutine(words, form.shift),
+    means: L.loop('i', step * steps, one),
+    routine: routine(steps, form.shift),
     args: [L.load(a, 0), L.load(b, 0), L.load(y, 0), L.load(k, 0)],
   }
-  const rest = n % 4 === 0 ? L.block() : L.loop('j', n % 4, (j) => one(L.add(j, 4 * words)))
+  const rest = n % step === 0 ? L.block() : L.loop('j', n % step, (j) => one(L.add(j, step * steps)))
   return {
     kernel: L.kernel(call.kernel.name, [a, b, k, y], quads, rest),
     args: [bound(sum.a.buf), bound(sum.b.buf), { data: Int32Array.of(form.a, form.b, form.offset) }, bound(sum.y)],
@@ -192,4 +197,7 @@ function shaped(call: Call): Call | undefined {
 }
 
 /** Four sums at a time. */
-export const sum: Recipe = { name: 'sums of smlaw', apply: shaped }
+export const sum: Recipe = {
+  name: 'sums of smlaw',
+  apply: (call) => summed(call, { step: 4, routine: sumRoutine }),
+}

@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest'
+import { compile } from '../../src/emit/program.ts'
+import { type Graph, quantOf, type Value } from '../../src/ir/graph.ts'
+import { liveBytes } from '../../src/ir/live.ts'
+import { Xorshift32 } from '../../src/ir/random.ts'
+import { verify } from '../../src/ir/verify.ts'
+import { add } from '../../src/ops/binary/op.ts'
+import { CaseBuilder, f32, i8 } from '../../src/ops/case.ts'
+import { conv2d } from '../../src/ops/conv2d/op.ts'
+import { depthwiseConv2d } from '../../src/ops/depthwise/op.ts'
+import { averagePool2d, maxPool2d } from '../../src/ops/pool/op.ts'
+import { concat } from '../../src/ops/shape/concat.ts'
+import { runPasses } from '../../src/passes/index.ts'
+import { stage, stageable, stageRows } from '../../src/passes/stage.ts'
+import { makePlan } from '../../src/plan/make.ts'
+import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
+import { hostCompiler, runHostC, SANITIZED } from '../../src/run/host_c.ts'
+import { instantiate } from '../../src/run/instantiate.ts'
+import { runPlan } from '../../src/run/interpreter.ts'
+import { reference } from '../../src/run/reference.ts'
+import { TARGET_NAMES, targetOf } from '../../src/targets/index.ts'
+import { hashOf } from '../support/bits.ts'
+import { residual, separable } from '../support/nets.ts'
+
+/** Inverted bottlenecks with a residual connection, strides, a branch, and two results of different size. */
+function bottlenecks(): Graph {
+  const b = new CaseBuilder('bottlenecks', 5)
+  const window = { stride: [1, 1], dilation: [1, 1], pad: [0, 0, 0, 0], groups: 1, clamp: {} }
+  const quant = (relu: boolean) => ({ quant: quantOf(0.1, relu ? -128 : 3) })
+  let n = 0
+  const pointwise = (x: Value, channels: number, relu: boolean) => {
+    const from = `pointwise${n++}`
+    const w = b.weights(`${from}/w`, [channels, 1, 1, x.type.shape[3]], 0.01, 0)
+    const attrs = { ...window, clamp: relu ? { min: 0 } : {} }
+    return b.one(conv2d, [x, w, b.bias(`${from}/b`, channels, 900)], attrs, { ...quant(relu), from })
+  }
+  const depthwise = (x: Value, k: number, stride: number) => {
+    const from = `depthwise${n++}`
+    const channels = x.type.shape[3]
+    const w = b.weights(`${from}/w`, [1, k, k, channels], 0.02, 3)
+    const p = (k - 1) / 2
+    const attrs = { stride: [stride, stride], dilation: [1, 1], pad: [p, p, p, p], clamp: { min: 0 } }
+    return b.one(depthwiseConv2d, [x, w, b.bias(`${from}/b`, channels, 900)], attrs, { ...quant(true), from })
+  }
+  const block = (x: Value, k: number, stride: number, channels: number) =>
+    pointwise(depthwise(pointwise(x, 20, true), k, stride), channels, false)
+  const x = b.input('image', i8([1, 34, 14, 3], 0.05, -3))
+  const w = b.weights('stem/w', [4, 3, 3, 3], 0.01, 0)
+  const stem = b.one(
+    conv2d,
+    [x, w, b.bias('stem/b', 4, 900)],
+    { ...window, stride: [2, 2], pad: [1, 1, 1, 1], clamp: { min: 0 } },
+    { ...quant(true), from: 'stem' },
+  )
+  const first = block(stem, 3, 1, 4)
+  const sum = b.one(add, [block(first, 5, 1, 4), first], { clamp: {} }, { ...quant(false), from: 'sum' })
+  const pool = { kernel: [3, 3], stride: [1, 1], pad: [1, 1, 1, 1], clamp: {} }
+  const pooled = b.one(maxPool2d, [sum], pool, { from: 'max', quant: sum.type.quant })
+  const mean = b.one(averagePool2d, [sum], pool, { from: 'mean', quant: sum.type.quant })
+  const both = b.one(concat, [pooled, mean], { axis: 3 }, { from: 'both', quant: sum.type.quant })
+  return b.graph([block(both, 3, 2, 8), pointwise(sum, 4, false)])
+}
+
+function floats(): Graph {
+  const b = new CaseBuilder('floats', 9)
+  const window = { stride: [1, 1], dilation: [1, 1], pad: [1, 1, 1, 1], groups: 1, clamp: { min: 0 } }
+  const x = b.input('image', f32([1, 9, 6, 2]))
+  const one = b.one(conv2d, [x, b.floats('a', [3, 3, 3, 2]), b.floats('ab', [3])], window, { from: 'one' })
+  const two = b.one(
+    depthwiseConv2d,
+    [one, b.floats('d', [1, 3, 3, 3]), b.floats('db', [3])],
+    { ...window, stride: [2, 1] },
+    { from: 'two' },
+  )
+  return b.graph([two])
+}
+
+const NETS = { bottlenecks, separable, residual, floats }
+
+function outputs(run: (inputs: ReturnType<Xorshift32['fill']>[]) => ReturnType<Xorshift32['fill']>[], graph: Graph) {
+  const random = new Xorshift32(17)
+  return run(graph.inputs.map((v) => random.fill(v.type))).map(hashOf)
+}
+
+describe.each(Object.entries(NETS))('%s by rows', (_, net) => {
+  const graph = runPasses(net())
+  const expected = outputs((x) => reference(graph).run(x), graph)
+  const end = stageable(graph)
+
+  test.each([1, 2, 3, 5])('gives the same bits in blocks of %i rows, wherever the stage ends', (rows) => {
+    for (let count = 1; count <= end; count++) {
+      const staged = verify(stageRows(graph, count, rows))
+      expect(
+        outputs((x) => reference(staged).run(x), graph),
+        `${count} layers`,
+      ).toEqual(expected)
+    }
+  })
+
+  test.each(TARGET_NAMES)('keeps the bits in the loops for %s', (target) => {
+    for (const rows of [1, 2]) {
+      const plan = makePlan(verify(stageRows(graph, end, rows)), targetOf(target))
+      expect(outputs((x) => runPlan(plan, 0xa5).run(x), graph)).toEqual(expected)
+    }
+  })
+
+  test('computes nothing twice', () => {
+    const macs = (g: Graph) => g.nodes.reduce((n, node) => n + node.op.cost(node).macs, 0)
+    expect(macs(stageRows(graph, end, 1))).toBe(macs(graph))
+  })
+})
+
+describe('a program by rows', () => {
+  const graph = bottlenecks()
+  const expected = outputs((x) => reference(graph).run(x), graph)
+
+  test('needs less memory, and as much as it says', async () => {
+    const [whole, rows] = (['none', 'rows'] as const).map((how) => compile(graph, { target: 'wasm', stage: how }))
+    expect(rows.plan.arenaBytes).toBeLessThan(whole.plan.arenaBytes)
+    expect(rows.plan.weightBytes).toBeLessThan(whole.plan.weightBytes * 1.5)
+    const model = await instantiate(rows)
+    expect(outputs((x) => model.run(x), graph)).toEqual(expected)
+  })
+
+  test('is made where the budget asks for it', () => {
+    const whole = compile(graph, { target: 'c' }).plan.arenaBytes
+    const plan = compile(graph, { target: 'c', sram: whole - 1 }).plan
+    expect(plan.arenaBytes).toBeLessThan(whole)
+    expect(compile(graph, { target: 'c', sram: whole }).plan.arenaBytes).toBe(whole)
+  })
+
+  test('lets fewer bytes live in the graph', () => {
+    const plain = runPasses(graph)
+    const staged = stage(plain)!
+    expect(Math.max(...liveBytes(staged.graph))).toBeLessThan(Math.max(...liveBytes(plain)))
+  })
+
+  test.skipIf(!hostCompiler())('runs in C without undefined behaviour', () => {
+    const { plan } = compile(graph, { target: 'cortex-m4', stage: 'rows' })
+    const model = runHostC(plan, { flags: SANITIZED })
+    expect(outputs((x) => model.run(x), graph)).toEqual(expected)
+  })
+
+  test.skipIf(missingDeviceTools().length > 0)(
+    'paints no more of the arena than planned on a Cortex-M4',
+    () => {
+      const random = new Xorshift32(17)
+      const inputs = graph.inputs.map((v) => random.fill(v.type))
+      const { plan } = compile(graph, { target: 'cortex-m4', stage: 'rows' })
+      const report = benchDevice(plan, 'cortex-m4', inputs)
+      expect(report.outputFnv1a).toEqual(expected)
+      expect(report.arenaUsedBytes).toBeLessThanOrEqual(plan.arenaBytes)
+    },
+    60_000,
+  )
+})

@@ -1,0 +1,178 @@
+import { describe, expect, test } from 'vitest'
+import { emitC } from '../../src/emit/c/program.ts'
+import { quantOf, type TensorType } from '../../src/ir/graph.ts'
+import { Xorshift32 } from '../../src/ir/random.ts'
+import { requant, srdhm } from '../../src/loops/arith.ts'
+import { add } from '../../src/ops/binary/op.ts'
+import { CaseBuilder, i8 } from '../../src/ops/case.ts'
+import { conv2d } from '../../src/ops/conv2d/op.ts'
+import { depthwiseConv2d } from '../../src/ops/depthwise/op.ts'
+import { fullyConnected } from '../../src/ops/fully_connected/op.ts'
+import { makePlan } from '../../src/plan/make.ts'
+import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
+import { runPlan } from '../../src/run/interpreter.ts'
+import { reference } from '../../src/run/reference.ts'
+import type { Channel } from '../../src/targets/armv7em/requantize.ts'
+import { type Form, formOf } from '../../src/targets/helium/requantize.ts'
+import { targetOf } from '../../src/targets/index.ts'
+import { hashOf } from '../support/bits.ts'
+
+const MAX = 2 ** 31 - 1
+
+/** What VQRDMULH, VADD, VQSHL and VSHR make of a sum. */
+function helium(a: number, { signed, channels }: Form, c: number): number {
+  const { multiplier, offset, left } = channels[c]
+  const high = srdhm(a, multiplier)
+  const sum = high + (signed && high < 0 ? -1 : 0) + offset
+  if (Math.abs(sum) > MAX) expect.fail(`${sum} does not fit 32 bits`)
+  return Math.max(-MAX - 1, Math.min(MAX, Math.floor(sum * 2 ** left))) >> 24
+}
+
+describe('the requantisation in lanes', () => {
+  const random = new Xorshift32(12)
+  const channel = (shift: number, range: number): Channel => ({
+    low: -range,
+    high: range,
+    multiplier: random.between(2 ** 30, MAX),
+    shift,
+  })
+
+  test.each([
+    ['a ReLU', -128],
+    ['a zero point inside', 7],
+    ['the highest zero point', 127],
+  ])('is the specified one for every sum, with %s', (_, zero) => {
+    const channels = [-1, -2, -5, -8, -11, -22].map((shift) => channel(shift, 40_000))
+    const form = formOf(channels, zero)!
+    expect(form.signed).toBe(zero !== -128)
+    for (const [c, { low, high, multiplier, shift }] of channels.entries())
+      for (let a = low; a <= high; a++) {
+        const specified = Math.max(-128, Math.min(127, requant(a, multiplier, shift) + zero))
+        if (helium(a, form, c) !== specified)
+          expect.fail(`channel ${c}, sum ${a}: ${helium(a, form, c)}, not ${specified}`)
+      }
+  })
+
+  test('needs no bound for channels whose output never changes', () => {
+    const dead = { low: 2 ** 30 + 1, high: 2 ** 31 - 1, multiplier: 2 ** 30, shift: 0 }
+    const form = formOf([channel(-7, 60_000), dead], -128)!
+    expect(helium(2 ** 31 - 1, form, 1)).toBe(127)
+  })
+
+  test('is refused where a sum may not fit, or grows', () => {
+    expect(formOf([channel(-12, 2 ** 30 + 1)], -128)).toBeUndefined()
+    expect(formOf([channel(1, 200)], -128)).toBeUndefined()
+  })
+})
+
+/** Convolutions of many shapes side by side, each an output of its own. */
+function shapes() {
+  const b = new CaseBuilder('shapes', 22)
+  const outputs = []
+  let n = 0
+  const image = (h: number, w: number, c: number) => b.input(`x${n}`, i8([1, h, w, c], 0.05, -3 + n))
+  const quant = (relu: boolean) => ({ quant: quantOf(0.11, relu ? -128 : 9) })
+  const conv = (
+    [h, w, c]: number[],
+    [kh, kw]: number[],
+    channels: number,
+    { stride = 1, pad = [0, 0, 0, 0], relu = true, dilation = 1 } = {},
+  ) => {
+    const from = `conv${n++}`
+    const weight = b.weights(`${from}/w`, [channels, kh, kw, c], 0.004, 0)
+    const attrs = { stride: [stride, stride], dilation: [dilation, 1], pad, groups: 1, clamp: relu ? { min: 0 } : {} }
+    outputs.push(
+      b.one(conv2d, [image(h, w, c), weight, b.bias(`${from}/b`, channels, 900)], attrs, { ...quant(relu), from }),
+    )
+  }
+  const depthwise = ([h, w, c]: number[], [kh, kw]: number[], { stride = 1, pad = [0, 0, 0, 0], relu = true } = {}) => {
+    const from = `depthwise${n++}`
+    const weight = b.weights(`${from}/w`, [1, kh, kw, c], 0.02, 3)
+    const attrs = { stride: [stride, stride], dilation: [1, 1], pad, clamp: relu ? { min: 0 } : {} }
+    outputs.push(
+      b.one(depthwiseConv2d, [image(h, w, c), weight, b.bias(`${from}/b`, c, 900)], attrs, { ...quant(relu), from }),
+    )
+  }
+  const dense = (inputs: number, channels: number, relu = false) => {
+    const from = `dense${n}`
+    const x = b.input(`x${n++}`, i8([1, inputs], 0.05, 4))
+    const weight = b.weights(`${from}/w`, [channels, inputs], 0.01)
+    const attrs = { keepDims: false, clamp: relu ? { min: 0 } : {} }
+    outputs.push(
+      b.one(fullyConnected, [x, weight, b.bias(`${from}/b`, channels, 500)], attrs, { ...quant(relu), from }),
+    )
+  }
+  conv([4, 4, 8], [1, 1], 6)
+  conv([3, 3, 16], [1, 1], 7, { relu: false })
+  conv([5, 1, 4], [1, 1], 8, { relu: false })
+  conv([6, 7, 3], [3, 3], 8, { pad: [1, 1, 1, 1], stride: 2 })
+  conv([5, 5, 8], [3, 3], 5, { pad: [1, 1, 1, 1], relu: false })
+  conv([6, 6, 4], [3, 3], 4, { dilation: 2 })
+  conv([9, 4, 1], [5, 4], 6, { pad: [2, 1, 2, 2], stride: 2 })
+  conv([2, 2, 48], [2, 2], 3)
+  conv([3, 3, 40], [1, 1], 12, { relu: false })
+  conv([3, 3, 128], [1, 1], 8)
+  conv([1, 2, 95], [1, 1], 10, { relu: false })
+  conv([1, 5, 120], [1, 1], 9)
+  conv([4, 3, 6], [1, 1], 3)
+  conv([1, 3, 144], [1, 1], 16, { relu: false })
+  conv([8, 8, 16], [3, 3], 16, { pad: [1, 1, 1, 1], relu: false })
+  conv([7, 6, 16], [1, 1], 8, { stride: 2 })
+  conv([12, 1, 5], [4, 1], 4, { pad: [1, 0, 2, 0] })
+  dense(640, 8)
+  dense(130, 6)
+  depthwise([6, 6, 8], [3, 3], { pad: [1, 1, 1, 1] })
+  depthwise([7, 9, 4], [3, 3], { pad: [0, 0, 1, 1], stride: 2, relu: false })
+  depthwise([8, 8, 6], [5, 5], { pad: [2, 2, 2, 2] })
+  depthwise([8, 10, 4], [7, 7], { pad: [3, 3, 3, 3], relu: false })
+  depthwise([5, 3, 4], [2, 4], { pad: [0, 1, 1, 2] })
+  depthwise([12, 1, 5], [4, 1])
+  depthwise([6, 6, 4], [6, 6])
+  dense(64, 12)
+  dense(10, 5, true)
+  dense(7, 1)
+  dense(20, 3)
+  depthwise([3, 3, 8], [3, 3], { pad: [1, 1, 1, 1], relu: false })
+  depthwise([9, 9, 7], [3, 3], { pad: [0, 0, 1, 1], stride: 2 })
+  depthwise([20, 30, 3], [7, 7], { pad: [3, 3, 3, 3], stride: 2, relu: false })
+  depthwise([15, 1, 16], [10, 1])
+  depthwise([5, 5, 1], [5, 5], { pad: [2, 2, 2, 2] })
+  depthwise([4, 11, 5], [2, 2], { stride: 3 })
+  const sum: TensorType = i8([1, 3, 3, 5], 0.03, 11)
+  const [p, q] = [b.input('p', sum), b.input('q', i8([1, 3, 3, 5], 0.07, -20))]
+  outputs.push(b.one(add, [p, q], { clamp: {} }, { quant: quantOf(0.09, 1), from: 'add' }))
+  return b.graph(outputs)
+}
+
+describe('Helium routines', () => {
+  const graph = shapes()
+  const plan = makePlan(graph, targetOf('cortex-m55'))
+  const random = new Xorshift32(3)
+  const inputs = graph.inputs.map((v) => random.fill(v.type))
+  const expected = reference(graph).run(inputs).map(hashOf)
+
+  test('are used for these shapes', () => {
+    const recipes = plan.steps.map((s) => `${s.node.from} ${s.recipe}`)
+    expect(recipes.filter((r) => !/vmla|lanes/.test(r))).toEqual([])
+  })
+
+  test('mean what the operators mean', () => {
+    expect(runPlan(plan, 0x5a).run(inputs).map(hashOf)).toEqual(expected)
+  })
+
+  test('stand once in the C file, with loops for other compilers beside each call', () => {
+    const [source] = emitC(plan, 'shapes').files
+    const names = [...source.text.matchAll(/^static MOTE_ASM void (\w+)\(/gm)].map((m) => m[1])
+    expect(new Set(names).size).toBe(names.length)
+    expect(source.text.split('#else').length).toBeGreaterThan(names.length)
+  })
+
+  const missing = missingDeviceTools()
+  test.skipIf(missing.length > 0)(
+    `give the same bits on an emulated Cortex-M55 (skipped where ${missing.join(' and ') || 'nothing'} is missing)`,
+    () => {
+      expect(benchDevice(plan, 'cortex-m55', inputs).outputFnv1a).toEqual(expected)
+    },
+    60_000,
+  )
+})
