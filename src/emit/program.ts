@@ -1,6 +1,6 @@
 // The whole road from a graph to a program: passes, plan, printer.
 
-import { BudgetError } from '../errors.ts'
+import { BudgetError, InputError } from '../errors.ts'
 import { type Graph, type Value, valuesOf } from '../ir/graph.ts'
 import { deadChannels } from '../passes/dead_channels.ts'
 import { INFERENCE, runPasses } from '../passes/index.ts'
@@ -12,6 +12,7 @@ import type { Target } from '../targets/target.ts'
 import { emitC, identifier } from './c/program.ts'
 import { emitWasm } from './wasm/module.ts'
 
+/** What to compile for, and within which limits; everything may be left out. */
 export interface CompileOptions {
   /** `wasm`, `c`, `portable`, `cortex-m4`, `cortex-m7` or `cortex-m55`. Default `wasm`. */
   readonly target?: string
@@ -20,12 +21,15 @@ export interface CompileOptions {
   /** Limits in bytes: RAM for the arena, and flash for the weights. */
   readonly sram?: number
   readonly flash?: number
+  /** `streamed`: the input, one image, is given row by row (C only) and never held as a whole. Default `held`. */
+  readonly input?: 'held' | 'streamed'
   /** `rows`: the first layers row by row where that saves RAM; `auto` (default): only where `sram` asks for it; `none`. */
   readonly stage?: 'auto' | 'none' | 'rows'
   /** Keep channels that no output depends on, so that the program's form does not depend on the weights. Default false. */
   readonly keepChannels?: boolean
 }
 
+/** A file of the program: text of C, or the bytes of a module. */
 export interface OutputFile {
   readonly name: string
   readonly data: Uint8Array | string
@@ -67,7 +71,19 @@ export function programOf(graph: Graph, plan: Plan, givenName = graph.name): Pro
 }
 
 /** The plan of the graph as it is, or of one whose first layers go by rows, as `stage` asks. */
-export function staged(graph: Graph, target: Target, { stage: how = 'auto', sram }: CompileOptions): Plan {
+export function staged(graph: Graph, target: Target, { stage: how = 'auto', sram, input }: CompileOptions): Plan {
+  if (input === 'streamed') {
+    if (target.emits !== 'c')
+      throw new InputError('input', `streamed is not available for ${target.name}`, 'choose a target that is C')
+    const rows = stage(graph, 'streamed')
+    if (!rows || how === 'none')
+      throw new InputError(
+        'input',
+        'streamed needs one image as input and first layers that go by rows',
+        'hold the input',
+      )
+    return { ...makePlan(rows.graph, target), stages: [{ kind: 'rows', layers: rows.nodes, rows: rows.rows }] }
+  }
   const plan = makePlan(graph, target)
   if (how === 'none' || (how === 'auto' && (sram === undefined || plan.arenaBytes <= sram))) return plan
   const rows = stage(graph)

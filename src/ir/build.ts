@@ -27,6 +27,11 @@ export interface BuilderOptions {
   readonly constants?: number
 }
 
+/**
+ * Appends checked nodes to a graph: `input`, `const` and `state` make tensors, `add` and `one` a node of an operator
+ * (`ops`), `graph` ends it. Names that are taken get a number. Throws ModelError for what an operator or the limits of
+ * sizes refuse.
+ */
 export class Builder {
   readonly name: string
   /** The layer's name given to nodes that do not say their own. */
@@ -133,6 +138,7 @@ export class Builder {
     return this.add(op, inputs, attrs, options)[0]
   }
 
+  /** The graph so far, with these outputs. */
   graph(outputs: readonly Value[]): Graph {
     return { name: this.name, inputs: [...this.inputs], nodes: [...this.nodes], outputs: [...outputs] }
   }

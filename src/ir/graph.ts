@@ -30,6 +30,10 @@ export interface Quant {
   readonly axis?: number
 }
 
+/**
+ * What a tensor holds: element type, extent of each axis (row-major, images as NHWC), and, of quantised numbers, what
+ * they stand for.
+ */
 export interface TensorType {
   readonly dtype: DType
   readonly shape: readonly number[]
@@ -61,6 +65,7 @@ export interface ValuePart {
   readonly rows: number
 }
 
+/** One operation: its operator, its attributes, what it reads and what it computes. */
 export interface Node<A extends Attrs = Attrs> {
   readonly op: Op<A>
   readonly attrs: A
@@ -73,8 +78,11 @@ export interface Node<A extends Attrs = Attrs> {
   readonly inPlace?: number
   /** The inputs are parts of output 0's buffer, one behind the other, from the start. */
   readonly gathers?: true
+  /** The rows of the graph's input that output 0 is arrive from outside before the next node runs. */
+  readonly receives?: true
 }
 
+/** A model: tensors that come in, nodes in the order in which they run, tensors that go out. */
 export interface Graph {
   readonly name: string
   readonly inputs: readonly Value[]

@@ -29,9 +29,10 @@ export function lifetimes(graph: Graph): Lifetime[] {
   const end = graph.nodes.length
   const first = new Map<Value, number>()
   const last = new Map<Value, number>()
-  for (const v of graph.inputs) first.set(v, -1)
+  const arriving = new Set(graph.nodes.flatMap((n) => (n.receives ? inputsOf(n) : [])))
+  for (const v of graph.inputs) if (!arriving.has(v)) first.set(v, -1)
   graph.nodes.forEach((node, i) => {
-    for (const v of valuesRead(node)) last.set(v, i)
+    for (const v of valuesRead(node)) if (!arriving.has(v)) last.set(v, i)
     for (const v of node.outputs) first.set(v, i)
   })
   for (const v of graph.outputs) last.set(v, end)

@@ -113,6 +113,8 @@ export interface TfliteSpelling<A extends Attrs = Attrs> {
   readonly code: number
   /** Number in the schema's BuiltinOptions union, and the table's fields; a custom operator's are those of a flexbuffer's map. */
   readonly options?: { readonly id: number; readonly fields: Readonly<Record<string, OptionField>> }
+  /** The operator has no outputs. */
+  readonly silent?: true
   /**
    * Appends the nodes that mean this operator and returns its outputs. Throws ModelError for what is not supported.
    * Absent where another spelling of the same operator reads it.

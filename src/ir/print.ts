@@ -37,6 +37,7 @@ export function printNode(node: Node): string {
     .concat(target)
 }
 
+/** The graph as text, one line for each node; equal text means equal graphs, constants by the hash of their data. */
 export function printGraph(graph: Graph): string {
   const stored = new Set([...graph.nodes.flatMap(inputsOf), ...graph.outputs].filter((v) => v.data))
   const known = [...stored].map((v) => `  ${v.storage} ${v.name}: ${printTensorType(v.type)} #${fingerprint(v.data!)}`)

@@ -3,7 +3,7 @@
 // what bounds their outputs have (`bounds`) and which channels they can do without (`narrow`); this pass finds the largest
 // set on which all of them agree, by asking until nobody objects. The outputs' bits stay the same.
 
-import { type Graph, type Node, type Pass, type Value, valuesOf } from '../ir/graph.ts'
+import { type Graph, type Node, type Pass, readers, type Value, valuesOf } from '../ir/graph.ts'
 import type { Bounds, Channels, Narrowed } from '../ir/op.ts'
 
 function channelsOf(v: Value): number {
@@ -30,12 +30,17 @@ function boundsOf(graph: Graph): Map<Value, Bounds> {
 class Agreement {
   private readonly graph: Graph
   private readonly bounds: Map<Value, Bounds>
+  /** The nodes that read or compute a value. */
+  private readonly around: Map<Value, Node[]>
   /** Per value and channel, whether nobody has objected yet. */
   private readonly free = new Map<Value, boolean[]>()
 
   constructor(graph: Graph) {
     this.graph = graph
     this.bounds = boundsOf(graph)
+    this.around = readers(graph)
+    for (const node of graph.nodes)
+      for (const v of node.outputs) this.around.set(v, [...(this.around.get(v) ?? []), node])
     const ends = new Set([...graph.inputs, ...graph.outputs])
     for (const v of valuesOf(graph)) {
       const inside = v.storage === 'temp' && !ends.has(v) && v.type.shape.length > 0
@@ -68,18 +73,20 @@ class Agreement {
     return news
   }
 
-  /** Asks all nodes, readers before producers, until nobody objects. */
+  /** Asks nodes, readers before producers, until nobody objects: all that an objection concerns once more. */
   private settle(): void {
-    for (let news = true; news; ) {
-      news = false
+    const settled = new Set<Node>()
+    while (settled.size < this.graph.nodes.length)
       for (const node of [...this.graph.nodes].reverse()) {
+        if (settled.has(node)) continue
+        settled.add(node)
         const gone = this.ask(node)?.gone
-        node.inputs.forEach((v, i) => {
-          if (this.keep(v, gone?.inputs[i])) news = true
-        })
-        for (const v of node.outputs) if (this.keep(v, gone?.output)) news = true
+        const objections = [
+          ...node.inputs.filter((v, i) => this.keep(v, gone?.inputs[i])),
+          ...node.outputs.filter((v) => this.keep(v, gone?.output)),
+        ]
+        for (const v of objections) for (const other of this.around.get(v!) ?? []) settled.delete(other)
       }
-    }
   }
 
   /** Gives back channels where the rest would be none, or no multiple of `multiple`. Whether it gave any. */

@@ -12,6 +12,9 @@ import { verify } from '../ir/verify.ts'
 import { splice } from '../ops/shape/splice.ts'
 import { inPlace } from './in_place.ts'
 
+/** Where the input is: held in memory as a whole, or given row by row while the program runs. */
+export type InputMode = 'held' | 'streamed'
+
 /** A staged graph: its first `nodes` nodes go by blocks of at least `rows` rows. */
 export interface Staged {
   readonly graph: Graph
@@ -40,13 +43,15 @@ export function stageable(graph: Graph): number {
 
 class Stager {
   private readonly size: number
+  private readonly arriving: Value | undefined
   private readonly producer = new Map<Value, Node>()
   private readonly blocks = new Map<Value, { value: Value; rows: Rows }[]>()
   readonly nodes: Node[] = []
 
   /** Blocks have at most `size` rows. */
-  constructor(graph: Graph, count: number, size: number) {
+  constructor(graph: Graph, count: number, size: number, input: InputMode) {
     this.size = size
+    this.arriving = input === 'streamed' ? graph.inputs[0] : undefined
     for (const node of graph.nodes.slice(0, count)) this.producer.set(node.outputs[0], node)
   }
 
@@ -58,9 +63,13 @@ class Stager {
   /** Computes `v` up to row `to`. */
   ensure(v: Value, to: number): void {
     const node = this.producer.get(v)
-    if (!node) return
+    if (!node && v !== this.arriving) return
     const blocks = this.blocks.get(v) ?? []
     this.blocks.set(v, blocks)
+    if (!node) {
+      for (let row = blocks.at(-1)?.rows.to ?? 0; row < to; row++) this.receive(v, blocks, row)
+      return
+    }
     for (let from = blocks.at(-1)?.rows.to ?? 0; from < to; from = blocks.at(-1)!.rows.to)
       this.block(v, node, blocks, { from, to: Math.min(from + this.size, to) })
   }
@@ -80,6 +89,13 @@ class Stager {
     const value = this.named(v, `rows ${from}`, to - from)
     this.nodes.push({ ...node, attrs: part.attrs, inputs, outputs: [value], inPlace: undefined })
     blocks.push({ value, rows })
+  }
+
+  private receive(v: Value, blocks: { value: Value; rows: Rows }[], row: number): void {
+    const value = this.named(v, `row ${row}`, 1)
+    const attrs = { from: [row], rows: [1] }
+    this.nodes.push({ op: splice, attrs, inputs: [v], outputs: [value], from: v.name, receives: true })
+    blocks.push({ value, rows: { from: row, to: row + 1 } })
   }
 
   /** Some rows of a value as one tensor. */
@@ -113,13 +129,13 @@ class Stager {
 }
 
 /** The graph with its first `count` nodes by blocks of `rows` rows of what comes out of them. */
-export function stageRows(graph: Graph, count: number, rows: number): Graph {
+export function stageRows(graph: Graph, count: number, rows: number, input: InputMode = 'held'): Graph {
   const inside = new Set(graph.nodes.slice(0, count).flatMap((n) => n.outputs))
   const wanted = new Set<Value>(graph.nodes.slice(count).flatMap(inputsOf))
   for (const v of graph.outputs) wanted.add(v)
   const results = [...inside].filter((v) => wanted.has(v))
   const most = Math.max(...results.map(rowsOf))
-  const stager = new Stager(graph, count, rows)
+  const stager = new Stager(graph, count, rows, input)
   const turns = Math.ceil(most / rows)
   for (let t = 1; t <= turns; t++)
     for (const v of results) stager.ensure(v, Math.min(rowsOf(v), Math.ceil((t * rows * rowsOf(v)) / most)))
@@ -136,15 +152,27 @@ export function stageRows(graph: Graph, count: number, rows: number): Graph {
   }
 }
 
+/** Whether the graph's input is one image whose rows are whole words and no result. */
+function canStream({ inputs, outputs }: Graph): boolean {
+  const [image] = inputs
+  return inputs.length === 1 && isImage(image) && !outputs.includes(image)
+}
+
 /** Which of the first nodes to stage, and in blocks of how many rows, so that the fewest bytes are live at once. */
-export function stage(graph: Graph, sizes: readonly number[] = [1, 2, 4]): Staged | undefined {
+export function stage(
+  graph: Graph,
+  input: InputMode = 'held',
+  sizes: readonly number[] = [1, 2, 4],
+): Staged | undefined {
+  if (input === 'streamed' && !canStream(graph)) return undefined
   const peakOf = (g: Graph) => Math.max(...liveBytes(g))
-  const before = peakOf(graph)
+  const before = input === 'held' ? peakOf(graph) : Number.POSITIVE_INFINITY
   let best: (Staged & { readonly peak: number }) | undefined
   const end = stageable(graph)
   for (let nodes = 1; nodes <= end; nodes++)
     for (const rows of sizes) {
-      const staged = stageRows(graph, nodes, rows)
+      if (input === 'streamed' && graph.nodes.slice(nodes).some((n) => n.inputs.includes(graph.inputs[0]))) continue
+      const staged = stageRows(graph, nodes, rows, input)
       const peak = peakOf(staged)
       if (peak < (best?.peak ?? before)) best = { graph: staged, nodes, rows, peak }
     }

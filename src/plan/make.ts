@@ -8,10 +8,11 @@ import { MAX_BYTES } from '../ir/limits.ts'
 import { lifetimes, liveBytes } from '../ir/live.ts'
 import type { Arg, Call } from '../ir/op.ts'
 import { type Buf, count, type Data, elemBytes } from '../loops/ir.ts'
+import { receivedRow } from '../ops/shape/splice.ts'
 import { schedule, type Target } from '../targets/target.ts'
 import { isCopy } from './copy.ts'
 import { type Item, place } from './place.ts'
-import type { LayerReport, Place, Plan, Step } from './plan.ts'
+import type { LayerReport, Place, Plan, Step, StreamedInput } from './plan.ts'
 import { partsOf, spread } from './spread.ts'
 import { WeightWriter } from './weights.ts'
 
@@ -51,6 +52,7 @@ function jobOf(node: Node, target: Target): Job {
   const { inPlace } = node
   const idle =
     node.gathers ||
+    node.receives ||
     (inPlace !== undefined && node.outputs.length === 1 && isCopy(plain, node.inputs[inPlace]!, node.outputs[0]))
   if (idle) return { node, call: plain, recipe: 'none', idle, scratch: [] }
   const scheduled = schedule(target, plain)
@@ -62,6 +64,23 @@ function jobOf(node: Node, target: Target): Job {
     .filter((_, k) => 'scratch' in call.args[k])
     .map((buf) => ({ bytes: elemBytes(buf.elem) * count(buf.shape), align: elemBytes(buf.elem) }))
   return { node, call, recipe, idle, scratch }
+}
+
+/** The rows that arrive while the program runs. */
+function streamedOf(
+  graph: Graph,
+  jobs: readonly Job[],
+  places: ReadonlyMap<Value, Place>,
+): { streamed?: StreamedInput } {
+  const [input] = graph.nodes.flatMap((n) => (n.receives ? inputsOf(n) : []))
+  if (!input) return {}
+  const rows = new Array<StreamedInput['rows'][number]>(input.type.shape[1]).fill(undefined)
+  let before = 0
+  for (const { node, idle } of jobs) {
+    if (node.receives) rows[receivedRow(node)] = { place: places.get(node.outputs[0])!, before }
+    if (!idle) before++
+  }
+  return { streamed: { input, rowBytes: bytesOf(input.type) / rows.length, rows } }
 }
 
 /** The buffer's elements from `from` on. */
@@ -88,7 +107,16 @@ function jobsOf(graph: Graph, target: Target): Job[] {
   return graph.nodes.map((node): Job => {
     const { op, attrs, inputs, outputs, inPlace, gathers } = node
     const twice = new Set(inputs).size < inputs.length
-    const key = JSON.stringify([op.name, attrs, inputs.map(keyOf), outputs.map(keyOf), inPlace, gathers, node.from])
+    const key = JSON.stringify([
+      op.name,
+      attrs,
+      inputs.map(keyOf),
+      outputs.map(keyOf),
+      inPlace,
+      gathers,
+      node.receives,
+      node.from,
+    ])
     const same = twice ? undefined : known.get(key)
     if (!same) {
       const job = jobOf(node, target)
@@ -232,5 +260,6 @@ export function makePlan(graph: Graph, target: Target): Plan {
     macs: layers.reduce((sum, l) => sum + l.macs, 0),
     layers,
     stages: [],
+    ...streamedOf(graph, jobs, places),
   }
 }

@@ -41,6 +41,7 @@ export interface WeightSegment {
   readonly hash: string
 }
 
+/** What one layer of a plan costs: multiply-accumulates, bytes of constants, of output, and of all that is live. */
 export interface LayerReport {
   readonly name: string
   readonly op: string
@@ -59,6 +60,7 @@ export interface PlanStage {
   readonly rows: number
 }
 
+/** A compiled model before it is printed: its steps, the place of every buffer, the weights, and what it costs. */
 export interface Plan {
   readonly graph: Graph
   readonly target: Target
@@ -77,4 +79,14 @@ export interface Plan {
   readonly macs: number
   readonly layers: readonly LayerReport[]
   readonly stages: readonly PlanStage[]
+  /** Where the rows of an input go that is given row by row; absent where inputs are held as a whole. */
+  readonly streamed?: StreamedInput
+}
+
+/** An input [1, H, W, C] whose rows arrive one by one. */
+export interface StreamedInput {
+  readonly input: Value
+  readonly rowBytes: number
+  /** For each row its place, and how many steps run before it must be there; none for rows that no layer reads. */
+  readonly rows: readonly ({ readonly place: Place; readonly before: number } | undefined)[]
 }

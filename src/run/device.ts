@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { arrayText } from '../emit/c/number.ts'
 import { emitC } from '../emit/c/program.ts'
 import { bug, InputError, ToolError } from '../errors.ts'
-import { bytesOf } from '../ir/graph.ts'
-import type { Data } from '../loops/ir.ts'
-import type { Place, Plan } from '../plan/plan.ts'
+import { bytesOf, elemOf } from '../ir/graph.ts'
+import { count, type Data, newData } from '../loops/ir.ts'
+import type { Place, Plan, StreamedInput } from '../plan/plan.ts'
 import { checkInputs } from './check.ts'
 import { inDirectory, isInstalled, runTool } from './host_tool.ts'
 
@@ -83,13 +83,29 @@ export interface DeviceReport {
   readonly weightBytes: number
 }
 
+/** The rows that must be there before `layer`. */
+function arrivals({ rows, rowBytes }: StreamedInput, from: string): string {
+  const copies = rows.flatMap((row, r) =>
+    row
+      ? [
+          `  if (layer == ${row.before}) for (int k = 0; k < ${rowBytes}; k++) bench_arena[${row.place.offset} + k] = ${from}[${r * rowBytes} + k];`,
+        ]
+      : [],
+  )
+  return copies.length ? `${copies.join('\n')}\n` : ''
+}
+
 function modelFile(plan: Plan, name: string, inputs: readonly Data[]): string {
   const UP = name.toUpperCase()
   const at = (p: Place) =>
     p.segment === 'arena' ? `bench_arena + ${p.offset}` : `(uint8_t *)(uintptr_t)&${name}_weights + ${p.offset}`
   const placeOf = (v: Plan['graph']['inputs'][number]) => plan.places.get(v) ?? bug(`value "${v.name}" has no place`)
   const bytes = inputs.map((d) => new Uint8Array(d.buffer, d.byteOffset, d.byteLength))
-  const inputRows = plan.graph.inputs.map((v, i) => `{${at(placeOf(v))}, input${i}, ${bytesOf(v.type)}},`)
+  const { streamed } = plan
+  const inputRows = plan.graph.inputs.flatMap((v, i) =>
+    v === streamed?.input ? [] : [`{${at(placeOf(v))}, input${i}, ${bytesOf(v.type)}},`],
+  )
+  const pushed = `input${streamed ? plan.graph.inputs.indexOf(streamed.input) : 0}`
   const outputRows = plan.graph.outputs.map((v) => `{${at(placeOf(v))}, 0, ${bytesOf(v.type)}},`)
   return `#include "${name}.h"
 #include "bench.h"
@@ -113,11 +129,11 @@ int bench_init(void) {
 }
 
 void bench_run(void) {
-  ${name}_run(&model);
+${streamed ? `  for (int r = 0; r < ${UP}_ROWS; r++) ${name}_push_row(&model, ${pushed} + r * ${UP}_ROW_BYTES, ${UP}_ROW_BYTES);` : `  ${name}_run(&model);`}
 }
 
 void bench_run_layer(int layer) {
-  ${name}_run_layers(&model, layer, layer + 1);
+${streamed ? arrivals(streamed, pushed) : ''}  ${name}_run_layers(&model, layer, layer + 1);
 }
 `
 }
@@ -178,6 +194,16 @@ export function benchDevice(
   inputs: readonly Data[],
   options: DeviceOptions = {},
 ): DeviceReport {
+  return runDevice(plan, on, inputs, options).report
+}
+
+/** `benchDevice`, with the outputs themselves. */
+export function runDevice(
+  plan: Plan,
+  on: string,
+  inputs: readonly Data[],
+  options: DeviceOptions = {},
+): { outputs: Data[]; report: DeviceReport } {
   const board = boardOf(on)
   checkInputs(plan.graph.inputs, inputs)
   const emulator = ['-M', board.machine, '-display', 'none', '-monitor', 'none', '-serial', 'none']
@@ -199,8 +225,8 @@ export function benchDevice(
       `a loop of ${CALIBRATION_INSTRUCTIONS} instructions took ${calibrated} instructions a tick, expected ${board.tick}`,
     )
   const hashes = values.get('output') ?? []
-  const count = plan.graph.outputs.length
-  const [first, second] = [hashes.slice(0, count), hashes.slice(count)]
+  const each = plan.graph.outputs.length
+  const [first, second] = [hashes.slice(0, each), hashes.slice(each)]
   if (first.join() !== second.join()) bug(`two runs on one input gave ${first} and ${second}`)
 
   const ticks = numbers('ticks')[0]
@@ -210,7 +236,7 @@ export function benchDevice(
     name: node.from,
     instructions: Math.round(layerTicks[i] * board.tick),
   }))
-  return {
+  const report = {
     on,
     instructions: Math.round(ticks * board.tick),
     ...(Math.abs(missed) < TICKS / 2 && { layers }),
@@ -220,4 +246,18 @@ export function benchDevice(
     codeBytes: sections.get('.text') ?? 0,
     weightBytes: plan.weightBytes,
   }
+  return { outputs: outputsIn(plan, Buffer.from((values.get('bytes') ?? []).join(''), 'hex')), report }
+}
+
+/** The plan's outputs from their bytes, one after the other. */
+function outputsIn(plan: Plan, bytes: Uint8Array): Data[] {
+  let at = 0
+  return plan.graph.outputs.map(({ type }) => {
+    const elem = elemOf(type.dtype)
+    const data = elem ? newData(elem, count(type.shape)) : new Uint8Array(bytesOf(type))
+    if (at + data.byteLength > bytes.length) bug(`the program printed ${bytes.length} bytes of outputs`)
+    new Uint8Array(data.buffer).set(bytes.subarray(at, at + data.byteLength))
+    at += data.byteLength
+    return data
+  })
 }

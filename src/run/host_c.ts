@@ -126,7 +126,16 @@ function mainOf(plan: Plan, name: string): string {
     p.segment === 'arena' ? `model.arena + ${p.offset}` : `(const uint8_t *)model.weights + ${p.offset}`
   const move = (f: 'get' | 'put', p: Place) => `${f}(${at(p)}, ${p.bytes});`
   const placeOf = (v: Value) => plan.places.get(v) ?? bug(`value "${v.name}" has no place`)
+  const { streamed } = plan
+  const arrivals = (first: number, end: number) =>
+    (streamed?.rows ?? []).flatMap((row, r) =>
+      row && row.before >= first && row.before < end
+        ? [`      memcpy(${at(row.place)}, image + ${r * streamed!.rowBytes}, ${streamed!.rowBytes});`]
+        : [],
+    )
+  const push = `      for (int r = 0; r < ${UP}_ROWS; r++) ${name}_push_row(&model, image + r * ${UP}_ROW_BYTES, ${UP}_ROW_BYTES);`
   const traced = traceOf(plan).flatMap(({ first, end, values }) => [
+    ...arrivals(first, end),
     ...(end > first ? [`      ${name}_run_layers(&model, ${first}, ${end});`] : []),
     ...values.map((v) => `      ${move('put', placeOf(v))}`),
   ])
@@ -137,7 +146,7 @@ function mainOf(plan: Plan, name: string): string {
 
 ${STDIO}
 static uint8_t arena[${plan.arenaBytes || 1}] __attribute__((aligned(64)));
-
+${streamed ? `static uint8_t image[${bytesOf(streamed.input.type)}];\n` : ''}
 int main(void) {
   ${name}_t model;
   int32_t head[3]; /* runs, trace, state follows */
@@ -148,11 +157,11 @@ int main(void) {
 ${plan.state.map((s) => `    ${move('get', s.place)}`).join('\n')}
   }
   for (int32_t i = 0; i < head[0]; i++) {
-${plan.graph.inputs.map((v) => `    ${move('get', placeOf(v))}`).join('\n')}
+${plan.graph.inputs.map((v) => (v === streamed?.input ? '    get(image, sizeof image);' : `    ${move('get', placeOf(v))}`)).join('\n')}
     if (head[1]) {
 ${traced.join('\n')}
     } else {
-      ${name}_run(&model);
+${streamed ? push : `      ${name}_run(&model);`}
     }
 ${plan.graph.outputs.map((v) => `    ${move('put', placeOf(v))}`).join('\n')}
   }

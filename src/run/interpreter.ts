@@ -4,6 +4,7 @@
 import { elemOf, type TensorType, type Value } from '../ir/graph.ts'
 import { interpret } from '../loops/interpret.ts'
 import { type Data, type Elem, elemBytes } from '../loops/ir.ts'
+import { receivedRow } from '../ops/shape/splice.ts'
 import type { Place, Plan } from '../plan/plan.ts'
 import { checkInputs } from './check.ts'
 import type { RunningModel, Trace } from './model.ts'
@@ -55,12 +56,20 @@ export function runPlan(plan: Plan, fill = 0): RunningModel {
 
   const execute = (given: readonly Data[], after: (node: Plan['graph']['nodes'][number]) => void): Data[] => {
     checkInputs(inputs, given)
+    const bytes = given.map((data) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     plan.graph.inputs.forEach((v, i) => {
-      const data = given[i]
-      bytesAt(plan.places.get(v)!).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      if (v !== plan.streamed?.input) bytesAt(plan.places.get(v)!).set(bytes[i])
     })
     for (const node of plan.graph.nodes) {
       const step = steps.get(node)
+      if (node.receives && plan.streamed) {
+        const { rowBytes } = plan.streamed
+        const row = receivedRow(node)
+        const place = plan.places.get(node.outputs[0])!
+        bytesAt(place).set(
+          bytes[plan.graph.inputs.indexOf(plan.streamed.input)].subarray(row * rowBytes, (row + 1) * rowBytes),
+        )
+      }
       if (step) {
         const { kernel } = step.call
         interpret(

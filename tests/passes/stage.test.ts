@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { emitC } from '../../src/emit/c/program.ts'
 import { compile } from '../../src/emit/program.ts'
 import { type Graph, quantOf, type Value } from '../../src/ir/graph.ts'
 import { liveBytes } from '../../src/ir/live.ts'
@@ -14,7 +15,8 @@ import { runPasses } from '../../src/passes/index.ts'
 import { stage, stageable, stageRows } from '../../src/passes/stage.ts'
 import { makePlan } from '../../src/plan/make.ts'
 import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
-import { hostCompiler, runHostC, SANITIZED } from '../../src/run/host_c.ts'
+import { hostCompiler, runHostC, SANITIZED, STRICT } from '../../src/run/host_c.ts'
+import { inDirectory, runTool } from '../../src/run/host_tool.ts'
 import { instantiate } from '../../src/run/instantiate.ts'
 import { runPlan } from '../../src/run/interpreter.ts'
 import { reference } from '../../src/run/reference.ts'
@@ -140,6 +142,74 @@ describe('a program by rows', () => {
     const model = runHostC(plan, { flags: SANITIZED })
     expect(outputs((x) => model.run(x), graph)).toEqual(expected)
   })
+
+  test('takes its input row by row, in the loops of every target for C', () => {
+    for (const target of ['c', 'cortex-m4', 'cortex-m55']) {
+      const held = compile(graph, { target, stage: 'rows' }).plan
+      const { plan } = compile(graph, { target, input: 'streamed' })
+      expect(plan.arenaBytes, target).toBeLessThan(held.arenaBytes)
+      expect(
+        outputs((x) => runPlan(plan, 0x3c).run(x), graph),
+        target,
+      ).toEqual(expected)
+    }
+  })
+
+  test('refuses to stream where that has no meaning', () => {
+    expect(() => compile(graph, { target: 'wasm', input: 'streamed' })).toThrow(/streamed is not available for wasm/)
+    expect(() => compile(graph, { target: 'c', input: 'streamed', stage: 'none' })).toThrow(/streamed needs/)
+  })
+
+  test.skipIf(!hostCompiler())('takes its input row by row in C, twice in a row and in a trace', () => {
+    const { plan } = compile(graph, { target: 'c', input: 'streamed' })
+    const model = runHostC(plan, { flags: SANITIZED })
+    const random = new Xorshift32(17)
+    const inputs = graph.inputs.map((v) => random.fill(v.type))
+    for (const out of model.runMany([inputs, inputs])) expect(out.map(hashOf)).toEqual(expected)
+    expect(model.trace(inputs).outputs.map(hashOf)).toEqual(expected)
+  })
+
+  test.skipIf(!hostCompiler())('answers a wrong row by an error and touches nothing', () => {
+    const { plan } = compile(graph, { target: 'c', input: 'streamed' })
+    const main = `#include "model.h"
+#include <string.h>
+static uint8_t arena[MODEL_ARENA_BYTES + 64] __attribute__((aligned(64)));
+int main(void) {
+  static model_t m;
+  static uint8_t row[MODEL_ROW_BYTES];
+  if (model_push_row(&m, row, sizeof row) != -1) return 1;
+  memset(arena, 0x77, sizeof arena);
+  if (model_init(&m, arena, 0) != 0) return 2;
+  if (model_push_row(&m, row, sizeof row + 1) != -2 || model_push_row(&m, row, 0) != -2) return 3;
+  for (unsigned i = 0; i < sizeof arena; i++) if (arena[i] != 0x77) return 4;
+  for (int r = 1; r < MODEL_ROWS; r++) if (model_push_row(&m, row, sizeof row) != 0) return 5;
+  if (model_push_row(&m, row, sizeof row) != 1) return 6;
+  for (unsigned i = MODEL_ARENA_BYTES; i < sizeof arena; i++) if (arena[i] != 0x77) return 7;
+  return 0;
+}
+`
+    inDirectory([...emitC(plan, 'model').files, { name: 'main.c', text: main }], (directory) => {
+      const flags = [...STRICT, '-fsanitize=undefined,address', '-fno-sanitize-recover=all']
+      runTool(hostCompiler()!, [...flags, '-o', 'main', 'model.c', 'main.c'], { directory })
+      runTool(`${directory}/main`, [], { directory })
+    })
+  })
+
+  test.skipIf(missingDeviceTools().length > 0)(
+    'takes its input row by row on a Cortex-M4',
+    () => {
+      const { plan } = compile(graph, { target: 'cortex-m4', input: 'streamed' })
+      const random = new Xorshift32(17)
+      const report = benchDevice(
+        plan,
+        'cortex-m4',
+        graph.inputs.map((v) => random.fill(v.type)),
+      )
+      expect(report.outputFnv1a).toEqual(expected)
+      expect(report.arenaUsedBytes).toBeLessThanOrEqual(plan.arenaBytes)
+    },
+    60_000,
+  )
 
   test.skipIf(missingDeviceTools().length > 0)(
     'paints no more of the arena than planned on a Cortex-M4',

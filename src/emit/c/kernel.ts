@@ -115,8 +115,9 @@ class Printer {
   print(functionName: string): void {
     const params = this.kernel.bufs.map((b) => this.pointerTo(b) + this.name(b.name))
     this.lines.push(...broken(`static MOTE_KERNEL void ${functionName}(${params.join(', ') || 'void'}) {`, '    '))
-    const read = mentioned(this.kernel.body)
-    for (const b of this.kernel.bufs) if (!read.has(b.name)) this.lines.push(`  (void)${this.name(b.name)};`)
+    const [calls, loops] = [true, false].map((routines) => mentioned(this.kernel.body, routines))
+    for (const { name } of this.kernel.bufs)
+      if (!calls.has(name) || !loops.has(name)) this.lines.push(`  (void)${this.name(name)};`)
     this.stmt(this.kernel.body, '  ', { inside: new Set(), rows: new Map(), always: true })
     this.lines.push('}')
   }
@@ -317,15 +318,15 @@ class Printer {
   }
 }
 
-/** The buffers that the loops mention; those that only a routine is given are unused where there are no routines. */
-function mentioned(s: Stmt, names = new Set<string>()): Set<string> {
+/** The buffers that the text mentions where routines are called, or where they are not. */
+function mentioned(s: Stmt, routines: boolean, names = new Set<string>()): Set<string> {
   if (s.s === 'store') names.add(s.buf)
-  if (s.s !== 'asm')
+  if (s.s !== 'asm' || routines)
     for (const e of exprs(s))
       visitExpr(e, (part) => {
         if (part.k === 'load') names.add(part.buf)
       })
-  for (const t of inside(s)) mentioned(t, names)
+  if (s.s !== 'asm' || !routines) for (const t of inside(s)) mentioned(t, routines, names)
   return names
 }
 

@@ -6,7 +6,7 @@ import { elemOf, inputsOf, printTensorType, type Value } from '../../ir/graph.ts
 import { count, type Elem, elemBytes, type Kernel } from '../../loops/ir.ts'
 import { kernelKey } from '../../loops/print.ts'
 import { visit } from '../../loops/walk.ts'
-import type { Place, Plan, Step } from '../../plan/plan.ts'
+import type { Place, Plan, Step, StreamedInput } from '../../plan/plan.ts'
 import { INLINE_NAMES, preamble } from './arithmetic.ts'
 import { broken, kernelText, MACHINE_TEST, type RoutineUse } from './kernel.ts'
 import { identifier, identifiers } from './names.ts'
@@ -62,7 +62,8 @@ export function portNames(kind: 'input' | 'output', values: readonly Value[]): s
 }
 
 function accessors(plan: Plan, name: string): { value: Value; head: string; port: string }[] {
-  const { inputs, outputs } = plan.graph
+  const { outputs } = plan.graph
+  const inputs = plan.graph.inputs.filter((v) => v !== plan.streamed?.input)
   const inputPorts = portNames('input', inputs)
   const outputPorts = portNames('output', outputs)
   return [
@@ -77,6 +78,58 @@ function accessors(plan: Plan, name: string): { value: Value; head: string; port
       head: `const ${C_TYPE[elemOfValue(value)]} *${name}_${outputPorts[i]}(const ${name}_t *m)`,
     })),
   ]
+}
+
+function runDeclaration(name: string): string {
+  return `/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
+void ${name}_run(${name}_t *m);
+`
+}
+
+function pushDeclaration({ input }: StreamedInput, name: string): string {
+  const UP = name.toUpperCase()
+  return `/*
+ * Takes the next of ${UP}_ROWS rows of ${comment(input.name)} (bytes: ${UP}_ROW_BYTES) and computes what it makes
+ * possible. Returns 0: go on with the next row, 1: the outputs are ready and the next row begins another run,
+ * -1 before init, -2 where bytes is another number.
+ */
+int ${name}_push_row(${name}_t *m, const void *row, size_t bytes);
+`
+}
+
+/** The end of the steps that may run once each row is there. */
+function endsOf({ rows }: StreamedInput, steps: number): number[] {
+  const ends = new Array<number>(rows.length)
+  let end = steps
+  for (let r = rows.length - 1; r >= 0; r--) {
+    ends[r] = end
+    end = rows[r]?.before ?? end
+  }
+  return ends
+}
+
+function pushText(plan: Plan, streamed: StreamedInput, name: string): string {
+  const UP = name.toUpperCase()
+  const ends = endsOf(streamed, plan.steps.length)
+  const rows = streamed.rows.map((row, r) => `{${row ? row.place.offset : '0xffffffffu'}, ${ends[r]}}`)
+  return `int ${name}_push_row(${name}_t *m, const void *row, size_t bytes) {
+  static const struct {
+    uint32_t place; /* in the arena, or none: no layer reads the row */
+    int end;
+  } rows[${UP}_ROWS] = {
+${broken(`    ${rows.join(', ')}`, '    ').join('\n')}
+  };
+  if (!m->arena) return -1;
+  if (bytes != ${UP}_ROW_BYTES) return -2;
+  if (rows[m->row].place != 0xffffffffu) memcpy(m->arena + rows[m->row].place, row, bytes);
+  ${name}_run_layers(m, m->step, rows[m->row].end);
+  m->step = rows[m->row].end;
+  if (++m->row < ${UP}_ROWS) return 0;
+  m->row = 0;
+  m->step = 0;
+  return 1;
+}
+`
 }
 
 function headerText(plan: Plan, name: string, members: readonly Member[]): string {
@@ -97,12 +150,18 @@ function headerText(plan: Plan, name: string, members: readonly Member[]): strin
       )
     return lines
   })
+  if (plan.streamed)
+    ports.push(
+      `/* ${comment(`${plan.streamed.input.name}: ${printTensorType(plan.streamed.input.type)}, row by row`)} */`,
+      `#define ${UP}_ROWS ${plan.streamed.rows.length}`,
+      `#define ${UP}_ROW_BYTES ${plan.streamed.rowBytes}`,
+    )
   const declarations = accessors(plan, name).map(({ head }) => `${head};`)
   return `/* ${comment(plan.graph.name)}: ${plan.macs} multiply-accumulates, ${plan.arenaBytes} bytes of RAM, ${plan.weightBytes} bytes of weights. */
 #ifndef MOTE_${UP}_H
 #define MOTE_${UP}_H
 
-#include <stdint.h>
+${plan.streamed ? '#include <stddef.h>\n' : ''}#include <stdint.h>
 
 #define ${UP}_ARENA_BYTES ${plan.arenaBytes}
 #define ${UP}_ARENA_ALIGN ${alignOf(plan)}
@@ -121,7 +180,7 @@ ${structText(`${name}_weights_t`, members)}
 typedef struct {
   uint8_t *arena;
   const ${name}_weights_t *weights;
-} ${name}_t;
+${plan.streamed ? '  int row, step; /* which row comes next, and which layer */\n' : ''}} ${name}_t;
 
 extern const ${name}_weights_t ${name}_weights;
 
@@ -135,9 +194,7 @@ int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights);
 /* Puts tensors that live between runs back to what they start from. */
 void ${name}_reset(${name}_t *m);
 
-/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
-void ${name}_run(${name}_t *m);
-
+${plan.streamed ? pushDeclaration(plan.streamed, name) : runDeclaration(name)}
 /* Runs layers first to end - 1 of ${UP}_LAYERS. */
 void ${name}_run_layers(${name}_t *m, int first, int end);
 
@@ -206,7 +263,7 @@ ${floats ? '  if (!rounds_products()) return 3;\n' : ''}  ${name}_reset(m);
 }
 
 void ${name}_reset(${name}_t *m) {
-${copies.length ? copies.join('\n') : '  (void)m;'}
+${[...copies, ...(plan.streamed ? ['  m->row = 0;', '  m->step = 0;'] : [])].join('\n') || '  (void)m;'}
 }
 `
 }
@@ -243,7 +300,9 @@ function kernels(plan: Plan, name: string) {
   const fresh = identifiers([
     ...plan.steps.flatMap((step) => routineNames(step.call.kernel)),
     ...INLINE_NAMES,
-    ...['t', 'weights', 'weights_t', 'weights_layout', 'init', 'reset', 'run', 'run_layers'].map((s) => `${name}_${s}`),
+    ...['t', 'weights', 'weights_t', 'weights_layout', 'init', 'reset', 'run', 'run_layers', 'push_row'].map(
+      (s) => `${name}_${s}`,
+    ),
     ...accessors(plan, name).map(({ port }) => `${name}_${port}`),
   ])
   const names = new Map<string, string>()
@@ -318,10 +377,7 @@ ${assembly ? ASSEMBLY : ''}
 ${texts.join('\n')}
 ${layoutCheck(`${name}_weights_t`, members)}
 ${initText(plan, name, floats || floatWeights)}
-void ${name}_run(${name}_t *m) {
-  ${name}_run_layers(m, 0, ${UP}_LAYERS);
-}
-
+${plan.streamed ? pushText(plan, plan.streamed, name) : `void ${name}_run(${name}_t *m) {\n  ${name}_run_layers(m, 0, ${UP}_LAYERS);\n}\n`}
 void ${name}_run_layers(${name}_t *m, int first, int end) {
 ${arenaUsed ? '  uint8_t *const a = m->arena;\n' : ''}${weightsUsed ? `  const ${name}_weights_t *const w = m->weights;\n` : ''}${plan.steps.length ? loop : '  (void)m;\n  (void)first;\n  (void)end;'}
 }

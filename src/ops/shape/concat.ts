@@ -34,6 +34,10 @@ function lower(node: Node<Concat>): Call {
   }
 }
 
+/**
+ * Tensors one after another along `axis`; the other axes agree. Any type; all tensors have one scale or none, the same
+ * for all. TFLite CONCATENATION, ONNX Concat.
+ */
 export const concat: Op<Concat> = {
   name: 'concat',
 

@@ -102,6 +102,10 @@ function paddings({ outputs, attrs: { low, high } }: Node<Pad>) {
   )
 }
 
+/**
+ * x with `low` elements before and `high` behind each axis, all equal to `value`, as stored. The scale stays. TFLite
+ * PAD, PADV2, ONNX Pad.
+ */
 export const pad: Op<Pad> = {
   name: 'pad',
 

@@ -42,6 +42,10 @@ function sharedChannels(node: Node<Reshape>): number | undefined {
   return x % y === 0 || y % x === 0 ? Math.min(x, y) : undefined
 }
 
+/**
+ * The same elements in the same order with another `shape`; one entry may be -1, what the others leave. Refuses another
+ * number of elements. TFLite RESHAPE, SQUEEZE, EXPAND_DIMS, ONNX Reshape.
+ */
 export const reshape: Op<Reshape> = {
   name: 'reshape',
 

@@ -14,6 +14,11 @@ import { elementOf, expectMoved } from './copy.ts'
 /** For each input its first row and how many are taken. */
 export type Splice = Attrs & { readonly from: readonly number[]; readonly rows: readonly number[] }
 
+/** The row of the graph's input that a node with `receives` waits for. */
+export function receivedRow(node: Node): number {
+  return (node.attrs as unknown as Splice).from[0]
+}
+
 /** Elements of one row. */
 function rowSize(shape: readonly number[]): number {
   return count(shape.slice(2))

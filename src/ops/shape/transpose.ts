@@ -51,6 +51,10 @@ function lower(node: Node<Transpose>): Call {
   return { kernel: L.kernel('transpose', [X, Y], body), args: [{ value: x }, { value: y }] }
 }
 
+/**
+ * Axes in another order: axis d of the output is axis `perm`[d] of the input. The scale stays. TFLite TRANSPOSE, ONNX
+ * Transpose.
+ */
 export const transpose: Op<Transpose> = {
   name: 'transpose',
 
