@@ -5,7 +5,7 @@ import { type Graph, type Value, valuesOf } from '../ir/graph.ts'
 import { deadChannels } from '../passes/dead_channels.ts'
 import { INFERENCE, runPasses } from '../passes/index.ts'
 import { stage } from '../passes/stage.ts'
-import { makePlan } from '../plan/make.ts'
+import { makePlan, placedBytes } from '../plan/make.ts'
 import type { Plan } from '../plan/plan.ts'
 import { targetOf } from '../targets/index.ts'
 import type { Target } from '../targets/target.ts'
@@ -75,7 +75,7 @@ export function staged(graph: Graph, target: Target, { stage: how = 'auto', sram
   if (input === 'streamed') {
     if (target.emits !== 'c')
       throw new InputError('input', `streamed is not available for ${target.name}`, 'choose a target that is C')
-    const rows = stage(graph, 'streamed')
+    const rows = stage(graph, 'streamed', placedBytes)
     if (!rows || how === 'none')
       throw new InputError(
         'input',
@@ -86,7 +86,7 @@ export function staged(graph: Graph, target: Target, { stage: how = 'auto', sram
   }
   const plan = makePlan(graph, target)
   if (how === 'none' || (how === 'auto' && (sram === undefined || plan.arenaBytes <= sram))) return plan
-  const rows = stage(graph)
+  const rows = stage(graph, 'held', placedBytes)
   const byRows = rows && makePlan(rows.graph, target)
   if (!byRows || byRows.arenaBytes >= plan.arenaBytes) return plan
   return { ...byRows, stages: [{ kind: 'rows', layers: rows.nodes, rows: rows.rows }] }

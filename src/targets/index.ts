@@ -10,6 +10,7 @@ import { sum } from './armv7em/sum.ts'
 import { dense as tiles } from './helium/dense.ts'
 import { depthwise as lanePlanes } from './helium/depthwise.ts'
 import { elementwise } from './helium/elementwise.ts'
+import { reduce } from './helium/reduce.ts'
 import { sum as laneSum } from './helium/sum.ts'
 import { dotProducts, lanes, shareLoads } from './recipes.ts'
 import type { Recipe, Target } from './target.ts'
@@ -27,7 +28,7 @@ const TARGETS: readonly Target[] = [
   c('portable'),
   c('cortex-m4', [dense, depthwise, sum, copies, shorten]),
   c('cortex-m7', [dense, depthwise, sum, copies, shorten]),
-  c('cortex-m55', [tiles, lanePlanes, laneSum, elementwise, dense, depthwise, sum, copies, shorten]),
+  c('cortex-m55', [tiles, lanePlanes, laneSum, elementwise, reduce, copies, shorten]),
 ]
 
 export const TARGET_NAMES: readonly string[] = TARGETS.map((t) => t.name)

@@ -3,13 +3,17 @@ import { emitC } from '../../src/emit/c/program.ts'
 import { quantOf, type TensorType } from '../../src/ir/graph.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
 import { requant, srdhm } from '../../src/loops/arith.ts'
-import { add } from '../../src/ops/binary/op.ts'
+import { add, mul, sub } from '../../src/ops/binary/op.ts'
 import { CaseBuilder, i8 } from '../../src/ops/case.ts'
 import { conv2d } from '../../src/ops/conv2d/op.ts'
 import { depthwiseConv2d } from '../../src/ops/depthwise/op.ts'
 import { fullyConnected } from '../../src/ops/fully_connected/op.ts'
+import { averagePool2d, maxPool2d } from '../../src/ops/pool/op.ts'
+import { mean } from '../../src/ops/reduce/op.ts'
 import { makePlan } from '../../src/plan/make.ts'
 import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
+import { hostCompiler, runHostC, SANITIZED } from '../../src/run/host_c.ts'
+import { inDirectory, isInstalled, runTool } from '../../src/run/host_tool.ts'
 import { runPlan } from '../../src/run/interpreter.ts'
 import { reference } from '../../src/run/reference.ts'
 import type { Channel } from '../../src/targets/armv7em/requantize.ts'
@@ -136,11 +140,30 @@ function shapes() {
   depthwise([9, 9, 7], [3, 3], { pad: [0, 0, 1, 1], stride: 2 })
   depthwise([20, 30, 3], [7, 7], { pad: [3, 3, 3, 3], stride: 2, relu: false })
   depthwise([15, 1, 16], [10, 1])
-  depthwise([5, 5, 1], [5, 5], { pad: [2, 2, 2, 2] })
+  depthwise([5, 5, 2], [5, 5], { pad: [2, 2, 2, 2] })
+  depthwise([3, 140, 2], [3, 3], { pad: [1, 1, 1, 1], relu: false })
+  depthwise([3, 281, 2], [3, 3], { pad: [0, 0, 1, 1], stride: 2 })
+  depthwise([25, 5, 6], [3, 3], { pad: [1, 1, 1, 1] })
+  depthwise([10, 7, 4], [6, 6], { pad: [2, 2, 3, 3], relu: false })
+  depthwise([5, 5, 3], [7, 7], { pad: [3, 3, 3, 3] })
+  depthwise([9, 1, 16], [9, 1], { relu: false })
+  depthwise([20, 9, 3], [8, 2], { stride: 2 })
   depthwise([4, 11, 5], [2, 2], { stride: 3 })
   const sum: TensorType = i8([1, 3, 3, 5], 0.03, 11)
   const [p, q] = [b.input('p', sum), b.input('q', i8([1, 3, 3, 5], 0.07, -20))]
   outputs.push(b.one(add, [p, q], { clamp: {} }, { quant: quantOf(0.09, 1), from: 'add' }))
+  const [large, row] = [b.input('large', i8([1, 4, 3, 19], 0.05, -7)), b.input('row', i8([1, 1, 1, 19], 0.04, 3))]
+  const made = (from: string, quant = quantOf(0.021, -4)) => ({ quant, from })
+  outputs.push(b.one(mul, [large, row], { clamp: {} }, made('mul')))
+  outputs.push(b.one(add, [large, row], { clamp: {} }, made('add of a row')))
+  outputs.push(b.one(sub, [large, large], { clamp: {} }, made('sub')))
+  const many = b.input('many', i8([1, 5, 70, 21], 0.05, 5))
+  outputs.push(b.one(mean, [large], { axes: [1, 2], keepDims: false }, made('mean')))
+  outputs.push(b.one(mean, [many], { axes: [2], keepDims: true }, made('mean of a line', quantOf(0.06, 1))))
+  outputs.push(b.one(mean, [many], { axes: [1, 2], keepDims: true }, made('mean of many')))
+  const square = { kernel: [2, 2], stride: [2, 2], pad: [0, 0, 0, 0], clamp: {} }
+  outputs.push(b.one(averagePool2d, [many], square, { from: 'average_pool2d' }))
+  outputs.push(b.one(maxPool2d, [many], square, { from: 'max_pool2d' }))
   return b.graph(outputs)
 }
 
@@ -175,4 +198,28 @@ describe('Helium routines', () => {
     },
     60_000,
   )
+})
+
+describe('the C of Helium programs', () => {
+  const graph = shapes()
+  const plan = makePlan(graph, targetOf('cortex-m55'))
+  const warnings = ['-std=c99', '-pedantic', '-Wall', '-Wextra', '-Wconversion', '-Wshadow', '-Werror', '-O1']
+  const compilers = [
+    ['gcc', []],
+    ['clang', []],
+    ['arm-none-eabi-gcc', ['-mcpu=cortex-m55', '-mfloat-abi=hard', '-mthumb']],
+  ] as const
+  const installed = compilers.filter(([compiler]) => isInstalled(compiler))
+  test.skipIf(installed.length === 0).each(installed)('compiles without a warning by %s', (compiler, machine) => {
+    inDirectory(emitC(plan, 'shapes').files, (directory) => {
+      runTool(compiler, [...machine, ...warnings, '-c', '-o', 'shapes.o', 'shapes.c'], { directory, hint: '' })
+    })
+  })
+
+  test.skipIf(!hostCompiler())('gives the same bits in its plain loops, without undefined behaviour', () => {
+    const random = new Xorshift32(3)
+    const inputs = graph.inputs.map((v) => random.fill(v.type))
+    const model = runHostC(plan, { flags: SANITIZED })
+    expect(model.run(inputs).map(hashOf)).toEqual(reference(graph).run(inputs).map(hashOf))
+  })
 })

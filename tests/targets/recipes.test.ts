@@ -16,7 +16,7 @@ function hashes(model: ReturnType<typeof reference>, graph: Graph): string[] {
 describe('recipes keep what the operators mean', () => {
   const used = new Set<string>()
 
-  test.each(['wasm', 'c', 'cortex-m4'])('on %s', (name) => {
+  test.each(['wasm', 'c', 'cortex-m4', 'cortex-m55'])('on %s', (name) => {
     for (const c of CASES) {
       const graph = c.graph()
       const plan = makePlan(graph, targetOf(name))
@@ -26,7 +26,7 @@ describe('recipes keep what the operators mean', () => {
   })
 
   test('each recipe of a table is the best for some case', () => {
-    for (const name of ['wasm', 'c', 'cortex-m4'])
+    for (const name of ['wasm', 'c', 'cortex-m4', 'cortex-m55'])
       for (const recipe of targetOf(name).recipes) expect(used).toContain(`${name}: ${recipe.name}`)
   })
 })

@@ -11,15 +11,7 @@ import { channelWords, direct, groupsOf, rangesOf, type Source, strip, windowsOf
 import { fillMeans, rowMeans } from '../armv7em/gather.ts'
 import { sumOfProducts } from '../sum_of_products.ts'
 import type { Recipe } from '../target.ts'
-import {
-  fillRoutine,
-  type Windows as Gather,
-  rowRoutine,
-  SLACK,
-  windowsCost,
-  windowsMeans,
-  windowsRoutine,
-} from './gather.ts'
+import { fillRoutine, type Gather, gatherCost, gatherMeans, gatherRoutine, rowRoutine, SLACK } from './gather.ts'
 import { formOf } from './requantize.ts'
 import { packChannels, packedWords, type Tile, tileCost, tileMeans, tileRoutine, together, turnOf } from './tile.ts'
 
@@ -35,10 +27,11 @@ interface Choice {
 
 /** The number of pixels at once that takes the fewest instructions. */
 function choose(windows: Windows, source: Source, signed: boolean): Choice | undefined {
-  const { channels, length, rows, x } = windows
+  const { s, channels, length, rows, x } = windows
   const runs = rows?.extent ?? 1
   const size = 4 * Math.ceil((runs * length) / 4)
-  const words = [length, source.stride, ...(source.strip ? [] : [x.base, ...x.terms.values()])]
+  const starts = source.strip ? [] : [x.base, ...s.outputs.map((l) => x.terms.get(l.v) ?? 0)]
+  const aligned = [length, source.stride, ...starts].every((n) => n % 4 === 0)
   let best: { cost: number; choice: Choice } | undefined
   for (let pixels = 1; pixels <= Math.min(4, source.pixels); pixels++) {
     if (pixels > 1 && channels === 1) continue
@@ -48,9 +41,9 @@ function choose(windows: Windows, source: Source, signed: boolean): Choice | und
         : undefined
     const tile: Tile = gather
       ? { pixels, inputs: size, stride: size, aligned: true, channels, signed }
-      : { pixels, inputs: length, stride: source.stride, aligned: words.every((n) => n % 4 === 0), channels, signed }
+      : { pixels, inputs: length, stride: source.stride, aligned, channels, signed }
     const turns = Math.ceil(channels / turnOf(tile))
-    const cost = Math.ceil(source.pixels / pixels) * ((gather ? windowsCost(gather) : 0) + 25 + tileCost(tile, turns))
+    const cost = Math.ceil(source.pixels / pixels) * ((gather ? gatherCost(gather) : 0) + 25 + tileCost(tile, turns))
     if (!best || cost < best.cost) best = { cost, choice: { tile, gather } }
   }
   return best?.choice
@@ -114,7 +107,7 @@ function shaped(call: Call): Call | undefined {
   const copyRows = (): Stmt => {
     if (!source.strip) return L.block()
     const { row, start, width } = source.strip
-    const [declare, bytes] = L.declare(name('z'), L.op('wmul', L.op('and', L.load(zero, 0), 255), 0x01010101))
+    const bytes = L.op('wmul', L.op('and', L.load(zero, 0), 255), 0x01010101)
     const one = (r: Expr): Stmt => {
       const to = L.mul(r, width)
       const rowTerms = (a: Affine) =>
@@ -139,8 +132,8 @@ function shaped(call: Call): Call | undefined {
     }
     // one line of outputs: its rows may stand apart
     if (source.around.length === 0 && runs <= UNROLLED)
-      return L.block(declare, ...Array.from({ length: runs }, (_, r) => one(L.int(r))))
-    return L.block(declare, L.loop(name('r'), runs, one))
+      return L.block(...Array.from({ length: runs }, (_, r) => one(L.int(r))))
+    return L.loop(name('r'), runs, one)
   }
   const tiles = L.loop(name('t'), Math.ceil(source.pixels / tile.pixels), (t) => {
     const placed = L.mul(t, tile.pixels)
@@ -152,8 +145,8 @@ function shaped(call: Call): Call | undefined {
     const gathered: Stmt = gather
       ? {
           s: 'asm',
-          means: windowsMeans(gather, read, from, px, name),
-          routine: windowsRoutine(gather),
+          means: gatherMeans(gather, read, from, px, name),
+          routine: gatherRoutine(gather),
           args: [L.load(read, from), L.load(px, 0)],
         }
       : L.block()

@@ -12,13 +12,13 @@ import { columnsCost, columnsRoutine } from './columns.ts'
 import { fillRoutine, SLACK } from './gather.ts'
 import {
   type Apart,
-  gatherCost,
-  gatherMeans,
-  gatherRoutine,
   type Plane,
   partsOf,
   placeOf,
+  planeCost,
+  planeMeans,
   planeOf,
+  planeRoutine,
   range,
   usedRows,
 } from './plane.ts'
@@ -55,14 +55,14 @@ function waysOf(d: Depthwise, x: Apart, y: Apart, signed: boolean): Way[] {
     const cost = plane && costOf(plane)
     if (!plane || cost === undefined) return
     const words = 4 + Math.ceil((d.row.taps * d.column.taps + padding(plane)) / 4)
-    ways.push({ d, plane, cost: cost + gatherCost(plane), routine: routineOf(plane), words })
+    ways.push({ d, plane, cost: cost + planeCost(plane), routine: routineOf(plane), words })
   }
   way(d.column.stride, columnsCost, columnsRoutine, () => 0)
   way(1, windowsCost, windowsRoutine, windowsPadding)
   return ways
 }
 
-function planeMeans(
+function sumsMeans(
   plane: Plane,
   planes: Buf,
   w: Buf,
@@ -162,15 +162,15 @@ function shaped(call: Call): Call | undefined {
         const to = (row.before + b) * width
         return {
           s: 'asm',
-          means: gatherMeans(plane, rows / blocks, x, from, planes, to, name),
-          routine: gatherRoutine(plane, rows / blocks),
+          means: planeMeans(plane, rows / blocks, x, from, planes, to, name),
+          routine: planeRoutine(plane, rows / blocks),
           args: [L.load(x, from), L.load(planes, to)],
         }
       })
       const to = L.add(L.mul(n, row.output * column.output * channels), c)
       const sums: Stmt = {
         s: 'asm',
-        means: planeMeans(plane, planes, w, c, y, to, name),
+        means: sumsMeans(plane, planes, w, c, y, to, name),
         routine,
         args: [L.load(planes, 0), L.load(w, c, 0), L.load(y, to)],
       }

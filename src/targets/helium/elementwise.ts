@@ -10,7 +10,7 @@ import type { Buf, Data, Expr, Routine, Stmt } from '../../loops/ir.ts'
 import { type For, substituteExpr } from '../../loops/walk.ts'
 import { flat } from '../armv7em/dense.ts'
 import type { Recipe } from '../target.ts'
-import { routine, setConstant } from './assembly.ts'
+import { routine } from './assembly.ts'
 import { formOf, requantize } from './requantize.ts'
 
 const SCALARS = ['r4', 'r5', 'r6', 'r7', 'r8', 'r9', 'r10', 'r11', 'r12']
@@ -194,14 +194,14 @@ function shaped({ kernel, args }: Call): Call | undefined {
   const compiler = new Compiler(known, (e) => stepOf(e.buf, e.at))
   const q = compiler.stored(store.value)
   const { loads, constants } = compiler
-  if (!q || constants.length > SCALARS.length) return undefined
+  if (!q || constants.length >= SCALARS.length) return undefined
   const [y, k] = [`r${loads.length}`, `r${loads.length + 1}`]
   const text = [...compiler.body, `vstrb.32 ${q}, [${y}], #4`]
-  const used = SCALARS.slice(0, constants.length)
-  const lanes: Routine = routine(`lanes_${loop.extent}_${fingerprint(text.join())}`, {}, [
+  const extent = SCALARS[constants.length]
+  const used = [...SCALARS.slice(0, constants.length), extent]
+  const lanes: Routine = routine(`lanes_${fingerprint(text.join())}`, {}, [
     `ldm ${k}, {${used.join(', ')}}`,
-    ...setConstant('r3', loop.extent),
-    'dlstp.32 lr, r3',
+    `dlstp.32 lr, ${extent}`,
     '1:',
     ...text,
     'letp lr, 1b',
@@ -209,7 +209,7 @@ function shaped({ kernel, args }: Call): Call | undefined {
   const start = new Map([[loop.v, L.int(0)]])
   const first = (buf: string, at: readonly Expr[]) =>
     L.load(bound.get(buf)!.buf, ...at.map((e) => substituteExpr(e, start)))
-  const numbersOf: Buf = L.buffer('lanes', 'i32', [constants.length])
+  const numbersOf: Buf = L.buffer('lanes', 'i32', [used.length])
   const asm: Stmt = {
     s: 'asm',
     means: L.block(...heads, loop),
@@ -219,7 +219,7 @@ function shaped({ kernel, args }: Call): Call | undefined {
   const around = loops.reduceRight<Stmt>((nested, { v, extent }) => ({ s: 'for', v, extent, body: nested }), asm)
   return {
     kernel: { ...kernel, bufs: [...kernel.bufs, numbersOf], body: around },
-    args: [...args, { data: Int32Array.from(constants) }],
+    args: [...args, { data: Int32Array.of(...constants, loop.extent) }],
   }
 }
 

@@ -1,5 +1,5 @@
 // Routines that bring windows to where tiles read them: `row` copies one row of the input between borders of the zero
-// point, `fill` makes a row that lies in the padding, `windows` copies the windows of a few pixels, each without gaps.
+// point, `fill` makes a row that lies in the padding, `gather` copies the windows of a few pixels, each without gaps.
 // Rows and windows are written in ascending order in steps of 16 bytes: up to 15 bytes behind each are overwritten by the
 // next, behind the last they are SLACK.
 
@@ -51,7 +51,7 @@ export function fillRoutine(count: number): Routine {
 }
 
 /** The windows of `pixels` neighbours: each is `runs` runs of `length` bytes. Distances are in bytes. */
-export interface Windows {
+export interface Gather {
   readonly pixels: number
   readonly runs: number
   readonly length: number
@@ -65,12 +65,12 @@ export interface Windows {
   readonly slack: boolean
 }
 
-export function windowsCost({ pixels, runs, length, slack }: Windows): number {
+export function gatherCost({ pixels, runs, length, slack }: Gather): number {
   return 20 + pixels * runs * (2 * blocksOf(length) + (length % 16 && !slack ? 1 : 0))
 }
 
 /** r0: the first window, r1: to. */
-export function windowsRoutine({ pixels, runs, length, step, stride, size, slack }: Windows): Routine {
+export function gatherRoutine({ pixels, runs, length, step, stride, size, slack }: Gather): Routine {
   const blocks = blocksOf(length)
   const last = length - 16 * (blocks - 1)
   const body: string[] = []
@@ -90,12 +90,12 @@ export function windowsRoutine({ pixels, runs, length, step, stride, size, slack
       at += ahead
       body.push(`vstrb.8 q0, [r1], #${last + (r + 1 < runs ? 0 : size - runs * length)}`)
     }
-  return routine(`windows_${pixels}_${runs}x${length}_${step}_${stride}${slack ? '' : '_all'}`, {}, body)
+  return routine(`gather_${pixels}_${runs}x${length}_${step}_${stride}${slack ? '' : '_all'}`, {}, body)
 }
 
 /** The same in loops: from `x` at `from` into `to`. */
-export function windowsMeans(
-  { pixels, runs, length, step, stride, size }: Windows,
+export function gatherMeans(
+  { pixels, runs, length, step, stride, size }: Gather,
   x: Buf,
   from: Expr,
   to: Buf,

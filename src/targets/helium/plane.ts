@@ -31,13 +31,13 @@ export const REACH = 127
 
 export const range = (n: number) => [...Array(n).keys()]
 
-/** The plane with that many phases; undefined where it is too wide for a routine. */
+/** The plane with that many phases; undefined where its columns are too far apart for 16-bit offsets. */
 export function planeOf(of: Pick<Plane, 'row' | 'column' | 'x' | 'y' | 'signed'>, phases: number): Plane | undefined {
   const { row, column, x } = of
   const part = Math.ceil(((column.output - 1) * column.stride + column.taps) / phases)
   const width = part * phases
   const height = (row.output - 1) * row.stride + row.taps
-  if (width > REACH || 7 * phases * x.column > 65535) return undefined
+  if (7 * phases * x.column > 65535) return undefined
   return { ...of, phases, part, width, height }
 }
 
@@ -69,38 +69,46 @@ export function usedRows({ row }: Pick<Plane, 'row'>): number {
 }
 
 /** Instructions that bring one channel to its plane. */
-export function gatherCost(plane: Plane): number {
+export function planeCost(plane: Plane): number {
   return usedRows(plane) * partsOf(plane).reduce((n, p) => n + 3 * Math.ceil(p.columns / 8), 4)
 }
 
 /** r0: the channel's first input, r1: the plane's row. */
-export function gatherRoutine(plane: Plane, rows: number): Routine {
+export function planeRoutine(plane: Plane, rows: number): Routine {
   const { column, x, phases, width } = plane
   const line: string[] = []
   for (const { first, columns, to } of partsOf(plane)) {
     if (columns === 0) continue
     let at: number | undefined
+    let stored: number | undefined
     const move = (i: number) => {
       const start = (first + i * phases) * x.column
       line.push(...(at === undefined ? advance('r3', start, 'r0') : advance('r3', start - at)))
       at = start
     }
-    const store = (i: number) => `[r1${to + i ? `, #${to + i}` : ''}]`
+    const store = (i: number) => {
+      if (to + i <= REACH) return `[r1${to + i ? `, #${to + i}` : ''}]`
+      line.push(...(stored === undefined ? advance('r4', to + i, 'r1') : advance('r4', to + i - stored)))
+      stored = to + i
+      return '[r4]'
+    }
     if (columns < 8) {
       move(0)
-      line.push(`movs r2, #${columns}`, 'vctp.16 r2', 'vpstt', 'vldrbt.u16 q1, [r3, q0]', `vstrbt.16 q1, ${store(0)}`)
+      const place = store(0)
+      line.push(`movs r2, #${columns}`, 'vctp.16 r2', 'vpstt', 'vldrbt.u16 q1, [r3, q0]', `vstrbt.16 q1, ${place}`)
       continue
     }
     for (let i = 0; i < columns; i += 8) {
       const from = Math.min(i, columns - 8)
       move(from)
-      line.push('vldrb.u16 q1, [r3, q0]', `vstrb.16 q1, ${store(from)}`)
+      const place = store(from)
+      line.push('vldrb.u16 q1, [r3, q0]', `vstrb.16 q1, ${place}`)
     }
   }
   const next = [...advance('r0', x.row), ...advance('r1', width)]
   const body = rows === 1 ? line : [...setConstant('r3', rows), 'dls lr, r3', '1:', ...line, ...next, 'le lr, 1b']
   const shape = `${rows}x${column.input}_${column.before}_${phases}_${width}_${x.row}_${x.column}`
-  return routine(`helium_gather_${shape}`, {}, [
+  return routine(`plane_${shape}`, {}, [
     'movs r2, #0',
     'vidup.u16 q0, r2, #1',
     ...setConstant('r3', phases * x.column),
@@ -109,7 +117,7 @@ export function gatherRoutine(plane: Plane, rows: number): Routine {
   ])
 }
 
-export function gatherMeans(
+export function planeMeans(
   plane: Plane,
   rows: number,
   x: Buf,

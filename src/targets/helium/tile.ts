@@ -74,11 +74,12 @@ interface Walk {
   readonly rest: number
 }
 
-const UNROLLED = 6
+/** Blocks without a loop: byte loads reach 127 bytes, word loads 508. */
+const unrolledOf = (aligned: boolean) => (aligned ? 9 : 7)
 
-function walkOf(inputs: number): Walk {
+function walkOf({ pixels, inputs, aligned }: Tile): Walk {
   const [whole, rest] = [inputs >> 4, inputs & 15]
-  if (whole <= UNROLLED) return { first: whole, turns: 0, unrolled: 0, rest }
+  if (whole <= unrolledOf(aligned && pixels > 1)) return { first: whole, turns: 0, unrolled: 0, rest }
   const unrolled = [4, 3, 2].reduce((best, n) => ((whole - 1) % n < (whole - 1) % best ? n : best))
   const turns = Math.floor((whole - 1) / unrolled)
   return { first: whole - turns * unrolled, turns, unrolled, rest }
@@ -86,8 +87,8 @@ function walkOf(inputs: number): Walk {
 
 /** Instructions for `turns` turns. */
 export function tileCost(tile: Tile, turns: number): number {
-  const { pixels: P, inputs, channels, signed } = tile
-  const { first, turns: loops, unrolled, rest } = walkOf(inputs)
+  const { pixels: P, channels, signed } = tile
+  const { first, turns: loops, unrolled, rest } = walkOf(tile)
   const blocks = first + loops * unrolled + (rest ? 1 : 0)
   if (P === 1) return 20 + turns * (blocks * 9 + (loops ? loops + 4 : 0) + 12 + requantizeCost(signed))
   const resident = blocks === 1
@@ -112,8 +113,8 @@ function nameOf({ pixels, inputs, stride, aligned, channels, signed }: Tile): st
 }
 
 function several(tile: Tile): Routine {
-  const { pixels: P, inputs, stride, aligned, channels, signed } = tile
-  const { first, turns, unrolled, rest } = walkOf(inputs)
+  const { pixels: P, stride, aligned, channels, signed } = tile
+  const { first, turns, unrolled, rest } = walkOf(tile)
   const words = channels % 4 === 0
   const resident = first + turns * unrolled + (rest ? 1 : 0) === 1
   const X = Array.from({ length: P }, (_, p) => `q${4 + p}`)
@@ -152,30 +153,18 @@ function several(tile: Tile): Routine {
     ...(rest ? block(16 * first, first === 0, true) : []),
     ...(turns ? from.flatMap((r) => advance(r, -16 * (first + turns * unrolled))) : []),
   ]
-  const finish = (q: string, c: number, spare: string): string[] => {
-    const own = ACCUMULATORS.slice(4 * c, 4 * c + 4)
-    const [bias, ...numbers] = own
-    return [
-      ...lanes(q, laneOf(acc[c])),
-      ...(signed || c === 0 ? [`ldm r9!, {${(signed ? own : ACCUMULATORS).join(', ')}}`] : []),
-      `vadd.i32 ${q}, ${q}, ${bias}`,
-      ...requantize(q, numbers, signed ? spare : undefined),
-    ]
+  const numbersOf = (c: number) => ACCUMULATORS.slice(4 * c, 4 * c + 4)
+  const loaded = (registers: readonly string[]) => `ldm r9!, {${registers.join(', ')}}`
+  const result = (q: string, c: number, spare?: string): string[] => {
+    const [bias, ...numbers] = numbersOf(c)
+    return [`vadd.i32 ${q}, ${q}, ${bias}`, ...requantize(q, numbers, spare)]
   }
-  // one LDM for both channels would overwrite accumulators of the second
+  // the second of two signed channels may use what `between` sets free
   const both = (a: string, b: string, between: readonly string[], spares: readonly string[]): string[] => {
-    if (signed) return [...sums, ...finish(a, 0, spares[0]), ...between, ...finish(b, 1, spares[1])]
-    return [
-      ...sums,
-      ...lanes(a, laneOf(acc[0])),
-      ...lanes(b, laneOf(acc[1])),
-      `ldm r9!, {${ACCUMULATORS.join(', ')}}`,
-      ...[a, b].flatMap((q, c) => {
-        const [bias, ...numbers] = ACCUMULATORS.slice(4 * c, 4 * c + 4)
-        return [`vadd.i32 ${q}, ${q}, ${bias}`, ...requantize(q, numbers, undefined)]
-      }),
-      ...between,
-    ]
+    const [p, q] = [lanes(a, laneOf(acc[0])), lanes(b, laneOf(acc[1]))]
+    if (!signed) return [...sums, ...p, ...q, loaded(ACCUMULATORS), ...result(a, 0), ...result(b, 1), ...between]
+    const first = [...p, loaded(numbersOf(0)), ...result(a, 0, spares[0])]
+    return [...sums, ...first, ...between, ...q, loaded(numbersOf(1)), ...result(b, 1, spares[1])]
   }
   const counter = words && !turns
   const store = words
@@ -222,8 +211,8 @@ function several(tile: Tile): Routine {
 }
 
 function single(tile: Tile, stored: number): Routine {
-  const { inputs, signed } = tile
-  const { first, turns, unrolled, rest } = walkOf(inputs)
+  const { signed } = tile
+  const { first, turns, unrolled, rest } = walkOf(tile)
   const acc = ['r4', 'r6', 'r8', 'r10']
   const block = (at: number, start: boolean, partial = false): string[] => [
     ...(partial ? ['vpst'] : []),
