@@ -1,9 +1,19 @@
 // A report as one HTML page that loads nothing: style, script and the report as JSON are inside. The content security policy
 // admits exactly that script and that style by their SHA-256 (CSP level 3), so nothing a model file says can run.
 
-import { SCRIPT } from './page_script.ts'
+import { draw } from './draw.ts'
+import { bytesText, countText } from './figures.ts'
 import { STYLE } from './page_style.ts'
 import type { ModelReport } from './report.ts'
+import { timeline } from './timeline.ts'
+
+/** What runs in the page: the source text of functions that need nothing beside them. The same for every report. */
+export const SCRIPT = `
+'use strict'
+const report = JSON.parse(document.getElementById('report').textContent)
+const view = document.getElementById('view')
+;(${draw})(report, view, { bytes: ${bytesText}, count: ${countText}, timeline: ${timeline} })
+`
 
 async function sha256(text: string): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
@@ -41,17 +51,7 @@ export async function pageOf(report: ModelReport, title: string): Promise<string
 <h1>${escaped(report.name)}</h1>
 <p class="soft small">${escaped(title)}</p>
 <noscript><p>This page draws its figures with a script of its own; allow scripts to see them.</p></noscript>
-<div class="tiles" id="tiles"></div>
-<p id="refused"></p>
-<section id="memorybox"><h2>Memory over time</h2><p class="small" id="bound"></p><div class="scroll" id="memory"></div>
-<p class="small soft" id="buffer">Point at or tap a rectangle: each is a buffer, as wide as it lives and as high as it is large.</p></section>
-<div class="pair" id="pair">
-<section><h2>Graph</h2><p class="small soft">Tap a layer. The bar in each is its share of the work.</p><div class="scroll" id="graph"></div></section>
-<section id="detail"></section>
-</div>
-<section><h2>Inputs and outputs</h2><div id="ports"></div></section>
-<section><h2>What the passes did</h2><div id="passes"></div></section>
-<section><h2>Layers</h2><div id="layers"></div></section>
+<div id="view"></div>
 </main>
 <script type="application/json" id="report">${inlineJson(report)}</script>
 <script>${SCRIPT}</script>

@@ -15,11 +15,12 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 10px 14px }
 .tile b { display: block; font-size: 19px; overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
 .scroll { overflow: auto; max-width: 100% } #graph { max-height: 560px }
-.pair { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0 14px }
+.pair { display: grid; grid-template-columns: minmax(0, 1fr); gap: 14px; margin: 14px 0 } .pair section { margin: 0 }
 @media (min-width: 900px) { .pair { grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) } .pair #detail { max-height: 650px; overflow: auto } }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px }
 th, td { padding: 3px 12px 3px 0; text-align: left; white-space: nowrap } th { color: var(--soft); font-weight: 500 }
 .n { text-align: right } tr.pick { cursor: pointer } tr.pick:hover, tr.on { background: var(--glow) }
+.long .scroll { max-height: 640px } .long th { position: sticky; top: 0; background: var(--card) }
 dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 2px 12px; margin: 8px 0; font-size: 14px }
 dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
 svg { display: block } svg text { font: 12px system-ui, sans-serif; fill: var(--ink) } svg .tick { fill: var(--soft); font-size: 11px }

@@ -252,8 +252,8 @@ function passReport(name: string, graph: Graph, before: Graph): PassReport {
   }
 }
 
-/** Reports on `graph` and on its plan for `target`. A graph that cannot be planned is reported with the reason. */
-export function reportOf(graph: Graph, target: Target): ModelReport {
+/** Reports on `graph` and on its plan for `target`, or on the given one. A graph that cannot be planned is reported with the reason. */
+export function reportOf(graph: Graph, target: Target, made?: Plan): ModelReport {
   const layers = graph.nodes.map(layerReport)
   const passes: PassReport[] = [passReport('as read', verify(graph), graph)]
   let plan: PlanReport | undefined
@@ -265,7 +265,7 @@ export function reportOf(graph: Graph, target: Target): ModelReport {
       passes.push(passReport(name, next, now))
       now = next
     }
-    plan = planReport(makePlan(now, target))
+    plan = planReport(made ?? makePlan(now, target))
   } catch (error) {
     if (!(error instanceof MoteError)) throw error
     refused = { where: error.where, message: error.message, hint: error.hint }

@@ -18,7 +18,7 @@ const ENDS = 4
 const LARGEST = 16
 
 /** One line without control characters (and without what is not ASCII where that cannot be shown), cut to `most`. */
-function clip(text: string, most: number, { unicode }: Terminal): string {
+export function clip(text: string, most: number, { unicode }: Terminal): string {
   const clean = text.replace(/[\p{C}\p{Z}]/gu, ' ')
   const shown = unicode ? clean : clean.replace(/[^ -~]/g, '?')
   if (shown.length <= most) return shown
