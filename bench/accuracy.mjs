@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { compile, instantiate, readModel } from '../dist/index.js'
 import { centreCrop, decodeImage, resize, resizeShortSide, withChannels } from '../dist/io/images.js'
 import { readPacked } from '../dist/io/packed.js'
-import { imageInput } from '../dist/io/samples.js'
+import { imageInput } from '../dist/io/pictures.js'
 import { fingerprint, fnv1a, hex8 } from '../dist/ir/hash.js'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))

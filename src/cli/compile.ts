@@ -11,7 +11,7 @@ import { writeOutput } from './files.ts'
 import { filesOf } from './loader.ts'
 import { MODEL_OPTIONS, openModel } from './model.ts'
 import { parseChoice, parseSize } from './numbers.ts'
-import { checkPlanOptions, PLAN_OPTIONS, planJson, planLine, stageOf } from './plan.ts'
+import { checkPlanOptions, PLAN_OPTIONS, planChoiceOf, planJson, planLine } from './plan.ts'
 import { snippet } from './snippet.ts'
 
 /** Compiles; what does not fit is refused with the smallest change that would make it fit. */
@@ -69,7 +69,7 @@ export const compileCommand: Command = {
       flash,
       name: String(options.name ?? name),
       keepChannels: options.keepChannels === true,
-      stage: stageOf(options),
+      ...planChoiceOf(options),
     })
     const written = filesOf(program)
     const files = await writeOutput(String(options.output), written, options.force === true)

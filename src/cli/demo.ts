@@ -2,13 +2,13 @@
 
 import { compile } from '../emit/program.ts'
 import { bytesText, countText, timeText } from '../report/figures.ts'
+import { topScores } from '../report/scores.ts'
 import { instantiate } from '../run/instantiate.ts'
 import type { Command } from './command.ts'
 import { demoInputs, demoLabels, demoNet } from './demo_net.ts'
 import { measure } from './measure.ts'
 import { bar } from './numbers.ts'
 import { planJson } from './plan.ts'
-import { topScores } from './results.ts'
 
 const BAR = 12
 const GAP = '   '

@@ -11,15 +11,21 @@ import { fingerprint } from '../ir/hash.ts'
 
 const MANIFEST = 'mote.json'
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  EISDIR: 'is a folder, not a file',
-  EEXIST: 'is in the way: a file, not a folder',
-  ENOTDIR: 'leads through a file, not a folder',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'is on a read-only disk',
-  ENOSPC: 'no space left on the disk',
+const ELSEWHERE = 'choose another place'
+const ALLOW = 'ask for permission, or choose another place'
+
+const REASONS: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  ENOENT: ['no such file', 'check the spelling and the folder'],
+  EISDIR: ['is a folder, not a file', 'name a file'],
+  EEXIST: ['is in the way: a file, not a folder', 'name a folder'],
+  ENOTDIR: ['leads through a file, not a folder', ELSEWHERE],
+  EACCES: ['permission denied', ALLOW],
+  EPERM: ['permission denied', ALLOW],
+  EROFS: ['is on a read-only disk', ELSEWHERE],
+  ENOSPC: ['no space left on the disk', `make room, or ${ELSEWHERE}`],
+  EDQUOT: ['no space left for this user', `make room, or ${ELSEWHERE}`],
+  EFBIG: ['would be larger than a file may be here', ELSEWHERE],
+  ENAMETOOLONG: ['is too long a name', 'choose a shorter one'],
 }
 
 function codeOf(error: unknown): string | undefined {
@@ -29,7 +35,8 @@ function codeOf(error: unknown): string | undefined {
 function fault(path: string, error: unknown): never {
   const code = codeOf(error)
   if (code === undefined) throw error
-  throw new InputError(path, REASONS[code] ?? code)
+  const [what, hint] = REASONS[code] ?? [code]
+  throw new InputError(path, what, hint)
 }
 
 /** The bytes of a file, or InputError that names the path. */
@@ -74,6 +81,8 @@ export async function replaceFiles(
     }
   } catch (error) {
     await Promise.all(staged.map((temporary) => rm(temporary, { force: true }).catch(() => {})))
+    if (codeOf(error) === 'ENOENT')
+      throw new InputError(path, 'is to be in a folder that does not exist', 'make the folder first')
     fault(path, error)
   } finally {
     process.off('SIGINT', interrupted)

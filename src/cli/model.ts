@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs'
 import { basename, dirname, isAbsolute, relative, resolve } from 'node:path'
 import { InputError, ModelError } from '../errors.ts'
 import { readModel } from '../import/read.ts'
-import type { Graph, TensorType, Value } from '../ir/graph.ts'
+import { type Graph, sameShape, type TensorType, type Value } from '../ir/graph.ts'
 import type { Command, Options } from './command.ts'
 import { readBytes } from './files.ts'
+import { parseShapes } from './numbers.ts'
 
 type Format = 'tflite' | 'onnx' | 'mote'
 
@@ -30,17 +31,6 @@ function formatOf(bytes: Uint8Array): Format {
   return start === 'motegrph' ? 'mote' : start.slice(4) === 'TFL3' ? 'tflite' : 'onnx'
 }
 
-function parseShapes(text: string): Record<string, number[]> {
-  const entries = text.split(';').map((part) => {
-    const [, name, sizes] = /^\s*(.+)=([\d,\s]+)$/.exec(part) ?? []
-    const shape = sizes?.split(',').map(Number)
-    if (!name || !shape?.every((d) => Number.isInteger(d) && d > 0))
-      throw new InputError('--shape', `"${part}" is not of the form name=1,3,224,224`)
-    return [name, shape] as const
-  })
-  return Object.fromEntries(entries)
-}
-
 /** Reads files that a model names, in its own folder only. */
 function besides(path: string): (file: string) => Uint8Array {
   const folder = resolve(dirname(path))
@@ -57,6 +47,25 @@ function besides(path: string): (file: string) => Uint8Array {
   }
 }
 
+/** Every shape that was given is that of an input. */
+function checkShapes({ inputs }: Graph, shapes: Readonly<Record<string, readonly number[]>>): void {
+  for (const [name, shape] of Object.entries(shapes)) {
+    const input = inputs.find((v) => v.name === name)
+    if (!input)
+      throw new InputError(
+        '--shape',
+        `names "${name}", which is no input of the model`,
+        `its inputs are ${inputs.map((v) => v.name).join(', ')}`,
+      )
+    if (!sameShape(input.type.shape, shape))
+      throw new InputError(
+        '--shape',
+        `gives "${name}" the shape [${shape}], the model fixes it to [${input.type.shape}]`,
+        'only shapes that an .onnx file leaves open can be chosen',
+      )
+  }
+}
+
 /** Reads and imports a model file; the graph gets the file's name. Every error names the file. */
 export async function openModel(path: string, options: Options = {}): Promise<ModelFile> {
   const bytes = await readBytes(path)
@@ -64,9 +73,10 @@ export async function openModel(path: string, options: Options = {}): Promise<Mo
   const shapes = typeof options.shape === 'string' ? parseShapes(options.shape) : undefined
   try {
     const graph = readModel(bytes, { external: besides(path), ...(shapes && { shapes }) })
+    if (shapes) checkShapes(graph, shapes)
     return { path, name, bytes, format: formatOf(bytes), graph: { ...graph, name } }
   } catch (error) {
-    if (error instanceof ModelError) throw new ModelError(path, error.message, error.hint)
+    if (error instanceof ModelError) throw new ModelError(path, error.message.replace(/^model: /, ''), error.hint)
     throw error
   }
 }

@@ -1,4 +1,4 @@
-// Numbers on the command line: sizes, counts and choices in, bars out.
+// Numbers on the command line: sizes, counts, shapes and choices in, bars out.
 
 import { InputError } from '../errors.ts'
 
@@ -16,14 +16,40 @@ export function parseSize(text: string, flag: string): number {
 /** A whole number in [lo, hi]. */
 export function parseWhole(text: string, flag: string, lo: number, hi: number): number {
   const n = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (!(n >= lo && n <= hi)) throw new InputError(flag, `"${text}" is not a whole number from ${lo} to ${hi}`)
+  if (!(n >= lo && n <= hi))
+    throw new InputError(
+      flag,
+      `"${text}" is not a whole number from ${lo} to ${hi}`,
+      `for example ${flag} ${Math.max(lo, 1)}`,
+    )
   return n
 }
 
+/** `name=1,3,224,224`, several with `;` between. */
+export function parseShapes(text: string): Record<string, number[]> {
+  const entries = text.split(';').map((part) => {
+    const [, name, sizes] = /^\s*(.+)=([\d,\s]+)$/.exec(part) ?? []
+    const shape = sizes?.split(',').map(Number)
+    if (!name || !shape?.every((d) => Number.isInteger(d) && d > 0))
+      throw new InputError('--shape', `"${part}" is not of the form name=1,3,224,224`, 'mote inspect lists the inputs')
+    return [name, shape] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Numbers with `,` (or another `separator`) between. */
+export function parseNumbers(text: string, flag: string, separator = ','): number[] {
+  const numbers = text.split(separator).map((part) => (part.trim() === '' ? Number.NaN : Number(part)))
+  if (!numbers.every(Number.isFinite))
+    throw new InputError(flag, `"${text}" is not a list of numbers`, `put ${separator} between them`)
+  return numbers
+}
+
 /** One of `names`. */
-export function parseChoice(text: string, flag: string, names: readonly string[]): string {
-  if (!names.includes(text)) throw new InputError(flag, `"${text}" is not known`, `choose from ${names.join(', ')}`)
-  return text
+export function parseChoice<Name extends string>(text: string, flag: string, names: readonly Name[]): Name {
+  const name = names.find((n) => n === text)
+  if (name === undefined) throw new InputError(flag, `"${text}" is not known`, `choose from ${names.join(', ')}`)
+  return name
 }
 
 /** A bar of `width` cells, filled by `share` in [0, 1]. */

@@ -8,14 +8,14 @@ import type { Command, Options } from './command.ts'
 import { parseChoice } from './numbers.ts'
 
 export const PLAN_OPTIONS: Command['options'] = [
-  ['--input <how>', 'where the input is while the program runs: held', 'held'],
+  ['--input <how>', 'where the input is while the program runs: held, or streamed row by row (C only)', 'held'],
   ['--stage <how>', 'first layers row by row: auto (where --sram asks for it), none, rows', 'auto'],
 ]
 
 /** Choices of the plan that have one answer so far; the others are refused, not ignored. */
 export function checkPlanOptions(options: Options): void {
   const known: Readonly<Record<string, readonly [have: readonly string[], later: readonly string[]]>> = {
-    input: [['held'], ['streamed']],
+    input: [['held', 'streamed'], []],
     stage: [['auto', 'none', 'rows'], ['patches']],
   }
   for (const [name, [have, later]] of Object.entries(known)) {
@@ -27,12 +27,14 @@ export function checkPlanOptions(options: Options): void {
 
 export function planJson(plan: Plan) {
   const { arenaBytes, lowerBoundBytes, weightBytes, macs, stages } = plan
-  return { arenaBytes, lowerBoundBytes, weightBytes, macs, stages, inputHeld: true }
+  return { arenaBytes, lowerBoundBytes, weightBytes, macs, stages, inputHeld: plan.streamed === undefined }
 }
 
-/** What `--stage` says, checked before. */
-export function stageOf(options: Options): CompileOptions['stage'] {
-  return options.stage as CompileOptions['stage']
+export type PlanChoice = Pick<CompileOptions, 'stage' | 'input'>
+
+/** What `--stage` and `--input` say, checked before. */
+export function planChoiceOf(options: Options): PlanChoice {
+  return { stage: options.stage as CompileOptions['stage'], input: options.input as CompileOptions['input'] }
 }
 
 export function planLine(plan: Plan): string {

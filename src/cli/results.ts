@@ -1,12 +1,12 @@
-// What a run gave, for machines and for people: output tensors, the classes with the highest scores, hashes of every tensor.
+// What a run gave, for machines and for people: output tensors, scores as bars, hashes of every tensor.
 
 import type { Program } from '../emit/program.ts'
-import { InputError } from '../errors.ts'
-import { type Graph, printTensorType, type TensorType, type Value } from '../ir/graph.ts'
+import { type Graph, printTensorType, type Value } from '../ir/graph.ts'
 import { fingerprint } from '../ir/hash.ts'
 import { f16ToF32 } from '../loops/float.ts'
 import type { Data } from '../loops/ir.ts'
 import { table } from '../report/figures.ts'
+import { realOf, type Score } from '../report/scores.ts'
 import type { Port, Trace } from '../run/model.ts'
 import { tensorId } from './model.ts'
 import { bar } from './numbers.ts'
@@ -21,30 +21,6 @@ export function outputJson(port: Port, data: Data) {
   const values: (number | string)[] = []
   for (const x of data) values.push(numberJson(data instanceof Uint16Array ? f16ToF32(Number(x)) : x))
   return { name: port.name, dtype: port.type.dtype, shape: [...port.type.shape], data: values }
-}
-
-/** The value that a stored element stands for. */
-export function realOf(type: TensorType, x: number | bigint): number {
-  if (type.dtype === 'f16') return f16ToF32(Number(x))
-  const q = type.quant
-  return q && q.scale.length === 1 ? q.scale[0] * (Number(x) - q.zero[0]) : Number(x)
-}
-
-export interface Score {
-  readonly label: string
-  readonly score: number
-}
-
-/** The `k` highest values of a tensor as reals, highest first, the earlier first among equals. */
-export function topScores(type: TensorType, data: Data, k: number, labels?: readonly string[]): Score[] {
-  if (labels && labels.length !== data.length)
-    throw new InputError('--labels', `has ${labels.length} labels, the output has ${data.length} elements`)
-  const scores = Array.from(data as ArrayLike<number | bigint>, (x) => realOf(type, x))
-  return scores
-    .map((score, i) => ({ label: labels?.[i] ?? String(i), score, i }))
-    .sort((a, b) => b.score - a.score || a.i - b.i)
-    .slice(0, k)
-    .map(({ label, score }) => ({ label, score }))
 }
 
 export interface TraceEntry {

@@ -1,6 +1,6 @@
 // The runners that `mote run` and `mote bench` offer, by name: those of this machine, and emulated boards.
 
-import { type CompileOptions, compile, type Program } from '../emit/program.ts'
+import { compile, type Program } from '../emit/program.ts'
 import { InputError } from '../errors.ts'
 import type { Graph } from '../ir/graph.ts'
 import type { Data } from '../loops/ir.ts'
@@ -10,6 +10,7 @@ import { instantiate } from '../run/instantiate.ts'
 import { runPlan } from '../run/interpreter.ts'
 import type { RunningModel } from '../run/model.ts'
 import { reference } from '../run/reference.ts'
+import type { PlanChoice } from './plan.ts'
 
 export interface Runner {
   readonly program: Program
@@ -24,21 +25,21 @@ function oneByOne(program: Program, model: RunningModel): Runner {
   return { program, model, runMany: (inputs) => inputs.map((given) => model.run(given)), batch: 1 }
 }
 
-const RUNNERS: Readonly<Record<string, (graph: Graph, stage: CompileOptions['stage']) => Promise<Runner>>> = {
-  async wasm(graph, stage) {
-    const program = compile(graph, { target: 'wasm', stage })
+const RUNNERS: Readonly<Record<string, (graph: Graph, how: PlanChoice) => Promise<Runner>>> = {
+  async wasm(graph, how) {
+    const program = compile(graph, { target: 'wasm', ...how })
     return oneByOne(program, await instantiate(program))
   },
   // The imported graph as it is: an answer that no pass has touched.
-  async reference(graph, stage) {
-    return oneByOne(compile(graph, { target: 'wasm', stage }), reference(graph))
+  async reference(graph, how) {
+    return oneByOne(compile(graph, { target: 'wasm', ...how }), reference(graph))
   },
-  async interpreter(graph, stage) {
-    const program = compile(graph, { target: 'wasm', stage })
+  async interpreter(graph, how) {
+    const program = compile(graph, { target: 'wasm', ...how })
     return oneByOne(program, runPlan(program.plan))
   },
-  async 'host-c'(graph, stage) {
-    const program = compile(graph, { target: 'c', stage })
+  async 'host-c'(graph, how) {
+    const program = compile(graph, { target: 'c', ...how })
     const model = runHostC(program.plan)
     return { program, model, runMany: model.runMany, batch: 64 }
   },
@@ -47,27 +48,30 @@ const RUNNERS: Readonly<Record<string, (graph: Graph, stage: CompileOptions['sta
 export const RUNNER_NAMES: readonly string[] = Object.keys(RUNNERS)
 
 /** Builds the program anew for each run, which starts from the initial state. */
-function onBoard(graph: Graph, on: string, stage: CompileOptions['stage']): Runner {
-  const program = compile(graph, { target: on, stage })
+function onBoard(graph: Graph, on: string, how: PlanChoice): Runner {
+  const program = compile(graph, { target: on, ...how })
   const { inputs, outputs } = program.plan.graph
   const refuse = (what: string) => new InputError('--on', `${on} cannot ${what}`, 'choose --on wasm')
+  let fresh = true
   const model: RunningModel = {
     inputs,
     outputs,
-    run: (given) => runDevice(program.plan, on, given).outputs,
+    run(given) {
+      if (!fresh && program.plan.state.length > 0) throw refuse('keep state from one run to the next')
+      fresh = false
+      return runDevice(program.plan, on, given).outputs
+    },
     trace() {
       throw refuse('show the tensors between layers')
     },
-    reset() {},
+    reset() {
+      fresh = true
+    },
   }
-  const runMany = (runs: readonly (readonly Data[])[]) => {
-    if (runs.length > 1 && program.plan.state.length > 0) throw refuse('keep state from one run to the next')
-    return runs.map(model.run)
-  }
-  return { program, model, runMany, batch: 1 }
+  return oneByOne(program, model)
 }
 
 /** Makes a graph ready to run. `on` is one of RUNNER_NAMES or DEVICE_NAMES. */
-export async function openRunner(graph: Graph, on: string, stage?: CompileOptions['stage']): Promise<Runner> {
-  return DEVICE_NAMES.includes(on) ? onBoard(graph, on, stage) : RUNNERS[on](graph, stage)
+export async function openRunner(graph: Graph, on: string, how: PlanChoice = {}): Promise<Runner> {
+  return DEVICE_NAMES.includes(on) ? onBoard(graph, on, how) : RUNNERS[on](graph, how)
 }

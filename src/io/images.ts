@@ -1,6 +1,6 @@
 // Pictures from files: PNG, JPEG and BMP to 8-bit pixels, and the crop and resize before a model. PNG by pngjs, JPEG by
-// jpeg-js. The resize is the one of Pillow's Image.resize(BILINEAR): a triangle filter that widens as the picture shrinks,
-// rows first, 8 bits between the two passes; equal pixels in give equal bytes out.
+// jpeg-js. The bilinear resize is the one of Pillow's Image.resize(BILINEAR): a triangle filter that widens as the picture
+// shrinks, rows first, 8 bits between the two passes; equal pixels in give equal bytes out.
 
 import jpeg from 'jpeg-js'
 import { PNG } from 'pngjs'
@@ -141,11 +141,11 @@ export function resizeShortSide(image: Image, side: number): Image {
   return width <= height ? resize(image, side, long(height, width)) : resize(image, long(width, height), side)
 }
 
-/** The largest part from the middle that has the proportions of `width` x `height`, resized to that. */
-export function cropResize(image: Image, width: number, height: number): Image {
+/** The largest part from the middle that has the proportions of `width` x `height`. */
+export function cropToProportions(image: Image, width: number, height: number): Image {
   const ratio = Math.min(image.width / width, image.height / height)
   const part = (length: number) => Math.max(1, Math.round(length * ratio))
-  return resize(centreCrop(image, part(width), part(height)), width, height)
+  return centreCrop(image, part(width), part(height))
 }
 
 const WEIGHT_BITS = 22
@@ -158,20 +158,49 @@ interface Filter {
   readonly weights: Int32Array // (out, taps), units of 2^-22
 }
 
-function triangle(from: number, to: number): Filter {
+/** How a resize makes a pixel: of the neighbours' mean by distance, the nearest, or the mean of the area it covers. */
+export type Resampling = 'bilinear' | 'nearest' | 'area'
+
+export const RESAMPLINGS: readonly Resampling[] = ['bilinear', 'nearest', 'area']
+
+/** The pixels [start, end) that output `i` is made of, and the weight of each before they are scaled to sum to 1. */
+const SUPPORT: Readonly<
+  Record<Resampling, (i: number, scale: number) => { start: number; end: number; weight(at: number): number }>
+> = {
+  bilinear(i, scale) {
+    const centre = (i + 0.5) * scale
+    const radius = Math.max(scale, 1)
+    return {
+      start: Math.trunc(centre - radius + 0.5),
+      end: Math.trunc(centre + radius + 0.5),
+      weight: (at) => Math.max(0, 1 - Math.abs((at - centre + 0.5) * (1 / radius))),
+    }
+  },
+  nearest(i, scale) {
+    const start = Math.floor((i + 0.5) * scale)
+    return { start, end: start + 1, weight: () => 1 }
+  },
+  area(i, scale) {
+    const [from, to] = [i * scale, (i + 1) * scale]
+    return {
+      start: Math.floor(from),
+      end: Math.ceil(to),
+      weight: (at) => Math.max(0, Math.min(to, at + 1) - Math.max(from, at)),
+    }
+  },
+}
+
+function filterOf(by: Resampling, from: number, to: number): Filter {
   const scale = from / to
-  const radius = Math.max(scale, 1)
-  const taps = 2 * Math.ceil(radius) + 1
+  const taps = 2 * Math.ceil(Math.max(scale, 1)) + 1
   const first = new Int32Array(to)
   const length = new Int32Array(to)
   const weights = new Int32Array(to * taps)
   for (let i = 0; i < to; i++) {
-    const centre = (i + 0.5) * scale
-    const start = Math.max(0, Math.trunc(centre - radius + 0.5))
-    const end = Math.min(from, Math.trunc(centre + radius + 0.5))
-    const real = Array.from({ length: end - start }, (_, k) =>
-      Math.max(0, 1 - Math.abs((start + k - centre + 0.5) * (1 / radius))),
-    )
+    const support = SUPPORT[by](i, scale)
+    const start = Math.max(0, support.start)
+    const end = Math.min(from, support.end)
+    const real = Array.from({ length: end - start }, (_, k) => support.weight(start + k))
     const sum = real.reduce((a, b) => a + b, 0)
     first[i] = start
     length[i] = end - start
@@ -181,9 +210,14 @@ function triangle(from: number, to: number): Filter {
 }
 
 /** Filters the middle axis of (outer, from, inner). */
-function filterAxis(data: Uint8Array, outer: number, from: number, to: number, inner: number): Uint8Array {
+function filterAxis(
+  data: Uint8Array,
+  by: Resampling,
+  [outer, from, inner]: readonly [number, number, number],
+  to: number,
+): Uint8Array {
   if (from === to) return data
-  const { taps, first, length, weights } = triangle(from, to)
+  const { taps, first, length, weights } = filterOf(by, from, to)
   const result = new Uint8Array(outer * to * inner) // (outer, to, inner)
   for (let o = 0; o < outer; o++)
     for (let i = 0; i < to; i++) {
@@ -200,12 +234,12 @@ function filterAxis(data: Uint8Array, outer: number, from: number, to: number, i
   return result
 }
 
-/** Resized to `width` x `height`, proportions not kept: bilinear, filtered over the area where it shrinks. */
-export function resize(image: Image, width: number, height: number): Image {
+/** Resized to `width` x `height`, proportions not kept. Bilinear is filtered over the area where the picture shrinks. */
+export function resize(image: Image, width: number, height: number, by: Resampling = 'bilinear'): Image {
   if (!(Number.isInteger(width) && Number.isInteger(height) && width > 0 && height > 0))
     throw new InputError('resize', `to ${width} x ${height} pixels, both must be whole and positive`)
   const { channels } = image
-  const narrow = filterAxis(image.data, image.height, image.width, width, channels)
-  const data = filterAxis(narrow, 1, image.height, height, width * channels)
+  const narrow = filterAxis(image.data, by, [image.height, image.width, channels], width)
+  const data = filterAxis(narrow, by, [1, image.height, width * channels], height)
   return { width, height, channels, data }
 }

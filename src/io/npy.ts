@@ -89,15 +89,20 @@ function parseHeader(header: string, where: string): { dtype: DType; shape: numb
 
 /** The array as a .npy file, version 1. Packed types cannot be written. */
 export function writeNpy({ dtype, shape, data }: NpyArray): Uint8Array {
+  return npyOf(dtype, shape, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+}
+
+/** A .npy file of elements that are given as their little-endian bytes. */
+export function npyOf(dtype: DType, shape: readonly number[], elements: Uint8Array): Uint8Array {
   const descr = DESCRIPTIONS[dtype]
   if (!descr) throw new InputError('.npy file', `cannot hold elements of type ${dtype}`)
   const dims = shape.length === 1 ? `${shape[0]},` : shape.join(', ')
   const dictionary = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims}), }`
   const header = `${dictionary.padEnd(64 * Math.ceil((dictionary.length + 11) / 64) - 11)}\n`
-  const bytes = new Uint8Array(10 + header.length + data.byteLength)
+  const bytes = new Uint8Array(10 + header.length + elements.length)
   bytes.set(Uint8Array.from(`${MAGIC}\x01\x00`, (c) => c.charCodeAt(0)))
   new DataView(bytes.buffer).setUint16(8, header.length, true)
   bytes.set(new TextEncoder().encode(header), 10)
-  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 10 + header.length)
+  bytes.set(elements, 10 + header.length)
   return bytes
 }

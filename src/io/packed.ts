@@ -1,10 +1,12 @@
-// Packed image sets: a JSON file that tells shape, labels and classes, and beside it PNG strips of width W and height N * H
-// whose rows are N pictures one below the other.
+// Packed sets: a JSON file that tells shape, labels and classes, and beside it PNG strips of width W and height N * H whose
+// rows are N pictures one below the other, or one file of raw elements.
 
 import { readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { InputError } from '../errors.ts'
+import { bytesOf, type DType } from '../ir/graph.ts'
 import { decodeImage, type Image, withChannels } from './images.ts'
+import { npyOf } from './npy.ts'
 
 export interface PackedImages {
   readonly classes: readonly string[]
@@ -13,10 +15,54 @@ export interface PackedImages {
   readonly images: readonly Image[]
 }
 
-/** Reads the set that the JSON file at `path` describes. Throws InputError where the files disagree. */
+export interface PackedSet {
+  readonly classes: readonly string[]
+  readonly labels: readonly number[]
+  /** A picture, or a .npy file's bytes. */
+  readonly sources: readonly (Image | Uint8Array)[]
+}
+
+const TYPES: Readonly<Record<string, DType>> = { int8: 'i8', uint8: 'u8', int16: 'i16', float32: 'f32' }
+
+/**
+ * Reads a set of pictures, or one whose JSON names no files: its elements, of the `dtype` it tells, are in the file beside
+ * it that ends in .bin. Throws InputError where the files disagree.
+ */
+export function readPackedSet(path: string): PackedSet {
+  const where = `packed set ${path}`
+  const { shape, files, labels, classes, dtype } = description(path, where)
+  if (files) {
+    const { images } = readPacked(path)
+    return { classes, labels, sources: images }
+  }
+  const type = TYPES[dtype ?? '']
+  if (!type)
+    throw new InputError(where, `has dtype ${dtype}`, `name files of pictures, or a dtype: ${Object.keys(TYPES)}`)
+  const bin = `${basename(path, '.json')}.bin`
+  const bytes = readBytes(join(dirname(path), bin), where)
+  const size = bytesOf({ dtype: type, shape })
+  if (size === 0 || bytes.length !== labels.length * size)
+    throw new InputError(
+      where,
+      `${bin} has ${bytes.length} bytes, ${labels.length} samples of ${dtype} [${shape}] have ${labels.length * size}`,
+    )
+  checkLabels(labels, classes, where)
+  const sources = labels.map((_, i) => npyOf(type, shape, bytes.subarray(i * size, (i + 1) * size)))
+  return { classes, labels, sources }
+}
+
+function checkLabels(labels: readonly number[], classes: readonly string[], where: string): void {
+  const wrong = labels.find((l) => l >= classes.length)
+  if (wrong !== undefined) throw new InputError(where, `has label ${wrong}, there are ${classes.length} classes`)
+}
+
+/** Reads the pictures that the JSON file at `path` describes. Throws InputError where the files disagree. */
 export function readPacked(path: string): PackedImages {
   const where = `packed images ${path}`
   const { shape, files, labels, classes } = description(path, where)
+  if (!files) throw new InputError(where, '"files" is not a list of { file, images }')
+  if (shape.length !== 2 && shape.length !== 3)
+    throw new InputError(where, `has images of shape [${shape}], expected [height, width] or [height, width, channels]`)
   const [height, width, channels = 1] = shape
   if (channels !== 1 && channels !== 3)
     throw new InputError(where, `has images of shape [${shape}], supported are 1 and 3 channels`)
@@ -35,16 +81,16 @@ export function readPacked(path: string): PackedImages {
   })
   if (images.length !== labels.length)
     throw new InputError(where, `has ${images.length} images and ${labels.length} labels`)
-  const wrong = labels.find((l) => l < 0 || l >= classes.length)
-  if (wrong !== undefined) throw new InputError(where, `has label ${wrong}, there are ${classes.length} classes`)
+  checkLabels(labels, classes, where)
   return { classes, labels, images }
 }
 
 interface Description {
   readonly shape: readonly number[]
-  readonly files: readonly { readonly file: string; readonly images: number }[]
+  readonly files?: readonly { readonly file: string; readonly images: number }[]
   readonly labels: readonly number[]
   readonly classes: readonly string[]
+  readonly dtype?: string
 }
 
 function readBytes(path: string, where: string): Uint8Array {
@@ -74,13 +120,11 @@ function description(path: string, where: string): Description {
   }
   const isFile = (x: unknown): x is { file: string; images: number } =>
     typeof x === 'object' && x !== null && 'file' in x && 'images' in x && isText(x.file) && isWhole(x.images)
-  const shape = list('shape', isWhole, 'whole numbers')
-  if (shape.length !== 2 && shape.length !== 3)
-    throw new InputError(where, `has images of shape [${shape}], expected [height, width] or [height, width, channels]`)
   return {
-    shape,
-    files: list('files', isFile, '{ file, images }'),
+    shape: list('shape', isWhole, 'whole numbers'),
+    ...('files' in fields && { files: list('files', isFile, '{ file, images }') }),
     labels: list('labels', isWhole, 'whole numbers'),
     classes: list('classes', isText, 'names'),
+    ...(isText(fields.dtype) && { dtype: fields.dtype }),
   }
 }

@@ -6,17 +6,26 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ToolError } from '../errors.ts'
 
-/** Calls `f` with a fresh directory that holds `files`, and removes it afterwards. */
+const interrupted = (): never => process.exit(130)
+
+/** Calls `f`, which is synchronous, with a fresh directory that holds `files`; it is removed afterwards, and on Ctrl-C. */
 export function inDirectory<T>(
   files: readonly { readonly name: string; readonly text: string }[],
   f: (directory: string) => T,
 ): T {
   const directory = mkdtempSync(join(tmpdir(), 'mote-'))
+  const remove = () => rmSync(directory, { recursive: true, force: true })
+  process.once('exit', remove)
+  process.off('SIGINT', interrupted)
+  process.on('SIGINT', interrupted)
   try {
     for (const { name, text } of files) writeFileSync(join(directory, name), text)
     return f(directory)
   } finally {
-    rmSync(directory, { recursive: true, force: true })
+    remove()
+    process.off('exit', remove)
+    // A signal that came meanwhile is delivered only when the event loop turns.
+    setImmediate(() => process.off('SIGINT', interrupted))
   }
 }
 
@@ -42,6 +51,7 @@ export function runTool(program: string, args: readonly string[], how: Invocatio
     maxBuffer: 2 ** 31 - 1,
     ...(timeoutSeconds && { timeout: timeoutSeconds * 1000 }),
   })
+  if (r.signal === 'SIGINT') interrupted()
   const error = r.error as NodeJS.ErrnoException | undefined
   if (error?.code === 'ENOENT') throw new ToolError(program, 'is not installed', hint)
   if (error?.code === 'ETIMEDOUT') throw new ToolError(program, `did not end within ${timeoutSeconds} s`)

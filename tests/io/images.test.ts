@@ -4,10 +4,11 @@ import { describe, expect, it } from 'vitest'
 import { InputError } from '../../src/errors.ts'
 import {
   centreCrop,
-  cropResize,
+  cropToProportions,
   decodeImage,
   type Image,
   imageFormat,
+  RESAMPLINGS,
   resize,
   resizeShortSide,
   withChannels,
@@ -218,6 +219,40 @@ describe('resize', () => {
     }
   })
 
+  it('takes the nearest pixel, of two the later', () => {
+    const row = grey(4, 10, 20, 30, 40)
+    expect([...resize(row, 2, 1, 'nearest').data]).toEqual([20, 40])
+    expect([...resize(row, 3, 1, 'nearest').data]).toEqual([10, 30, 40])
+    expect([...resize(row, 8, 1, 'nearest').data]).toEqual([10, 10, 20, 20, 30, 30, 40, 40])
+    expect([...resize(grey(1, 10, 20), 1, 4, 'nearest').data]).toEqual([10, 10, 20, 20])
+  })
+
+  it('takes the mean of the area that a pixel covers', () => {
+    const row = grey(3, 0, 90, 240)
+    expect([...resize(row, 1, 1, 'area').data]).toEqual([110])
+    expect([...resize(row, 2, 1, 'area').data]).toEqual([30, 190]) // (0 + 90 / 2) / 1.5, (90 / 2 + 240) / 1.5
+    expect([...resize(row, 6, 1, 'area').data]).toEqual([0, 0, 90, 90, 240, 240])
+    expect([...resize(grey(2, 0, 4, 8, 12), 1, 1, 'area').data]).toEqual([6])
+  })
+
+  it.each(RESAMPLINGS)(
+    '%s keeps every pixel within the range of its picture, and a picture of its size as it is',
+    (by) => {
+      const picture = random(13, 9, 3)
+      expect(resize(picture, 13, 9, by)).toEqual(picture)
+      const white: Image = { ...picture, data: picture.data.map(() => 255) }
+      for (const [w, h] of [
+        [1, 1],
+        [5, 7],
+        [13, 3],
+        [29, 31],
+      ]) {
+        const { data } = resize(white, w, h, by)
+        expect([data.length, new Set(data)]).toEqual([w * h * 3, new Set([255])])
+      }
+    },
+  )
+
   it('refuses sizes that are none', () => {
     for (const size of [0, -1, 1.5, Number.NaN]) expect(() => resize(grey(1, 0), size, 1)).toThrow(InputError)
   })
@@ -250,7 +285,8 @@ describe('crops', () => {
 
   it('fits a picture to a size by its middle', () => {
     const wide = grey(6, 9, 0, 0, 0, 0, 9, 9, 0, 0, 0, 0, 9)
-    expect([...cropResize(wide, 3, 1).data]).toEqual([4, 0, 4])
-    expect([...cropResize(wide, 2, 2).data]).toEqual([0, 0, 0, 0])
+    const fitted = (width: number, height: number) => resize(cropToProportions(wide, width, height), width, height)
+    expect([...fitted(3, 1).data]).toEqual([4, 0, 4])
+    expect([...fitted(2, 2).data]).toEqual([0, 0, 0, 0])
   })
 })

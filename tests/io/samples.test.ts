@@ -110,9 +110,11 @@ describe('readInput', () => {
 
     it('become real numbers between those of black and white, quantised where the input is', () => {
       const unit = Float32Array.from(colours, (p) => p / 255)
-      expect(readInput(square, f32([1, 2, 2, 3]), [0, 1])).toEqual(unit)
-      expect(readInput(square, f32([1, 2, 2, 3]), [-1, 1])).toEqual(Float32Array.from(colours, (p) => p / 127.5 - 1))
-      const coarse = readInput(square, i8([1, 2, 2, 3], 0.1, -5), [0, 1])
+      expect(readInput(square, f32([1, 2, 2, 3]), { range: [0, 1] })).toEqual(unit)
+      expect(readInput(square, f32([1, 2, 2, 3]), { range: [-1, 1] })).toEqual(
+        Float32Array.from(colours, (p) => -1 + (p / 255) * 2),
+      )
+      const coarse = readInput(square, i8([1, 2, 2, 3], 0.1, -5), { range: [0, 1] })
       expect([...(coarse as Int8Array)]).toEqual(colours.map((p) => Math.round(p / 25.5) - 5))
     })
 
