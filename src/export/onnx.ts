@@ -1,6 +1,7 @@
 // Writes a graph as an .onnx file, each node by the first of its operator's spellings that can express it. Reading the
-// file back gives the same bits. Operator set 20: the first that has all of what we write (Gelu came last). Source: the
-// ONNX standard (https://onnx.ai/onnx/repo-docs/IR.html).
+// file back gives the same bits. Tensors with scales are plain integers in the file, the scales stand at the operators.
+// The operator set is the first from 20 on that has all operators of the file. Source: the ONNX standard
+// (https://onnx.ai/onnx/repo-docs/IR.html).
 
 import { ModelError } from '../errors.ts'
 import { encodeModel, type OnnxAttribute, type OnnxTensor, type OnnxValueInfo } from '../import/onnx_schema.ts'
@@ -12,32 +13,36 @@ import type { OnnxAttr, OnnxRecord } from '../ir/op.ts'
 import { printNode } from '../ir/print.ts'
 import { verify } from '../ir/verify.ts'
 import { ONNX_WRITINGS } from '../ops/writings.ts'
+import { ONNX_INTEGER_WRITINGS } from '../ops/writings_integer.ts'
+import { tidy, type Written } from './onnx_tidy.ts'
 
-const OPSET = 20n
-const IR_VERSION = 9n
+/** Operators that the standard has in this form only since an operator set after 20. */
+const SINCE: ReadonlyMap<string, number> = new Map([
+  ['GroupNormalization', 21],
+  ['RMSNormalization', 23],
+  ['Swish', 24],
+])
+/** Versions of the file format, by the operator set that they came with. */
+const IR_VERSIONS: readonly (readonly [opset: number, version: bigint])[] = [
+  [24, 12n],
+  [23, 11n],
+  [21, 10n],
+  [20, 9n],
+]
 
 const ELEMENTS = new Map([...ELEMENT_TYPES].map(([number, dtype]) => [dtype, number]))
 
-/** Operators that the standard has only in later operator sets. */
-const LATER: ReadonlySet<string> = new Set(['Swish'])
-
 /** Attributes that the standard declares as floats: whole values of others are integers. */
-const FLOAT_ATTRS: ReadonlySet<string> = new Set('alpha beta gamma lambd bias epsilon'.split(' '))
-
-interface Written extends OnnxRecord {
-  readonly name: string
-  readonly domain?: string
-  readonly outputs: readonly Value[]
-  readonly from: string
-}
+const FLOAT_ATTRS: ReadonlySet<string> = new Set('alpha beta gamma lambd bias epsilon cubic_coeff_a'.split(' '))
 
 /**
  * The graph as an .onnx file. Params are written as constants with their present content. Throws ModelError that names
- * the layer which ONNX cannot express: state, and tensors with scales, among them.
+ * the layer which ONNX cannot express: state, and the integer arithmetic of .tflite, among them.
  */
 export function writeOnnx(graph: Graph): Uint8Array {
   verify(graph)
-  const records = graph.nodes.flatMap(spell)
+  const records = tidy(graph.nodes.flatMap(spell), graph)
+  const opset = Math.max(20, ...records.flatMap((r) => SINCE.get(r.name) ?? []))
   const values = [
     ...new Set([
       ...graph.inputs,
@@ -53,9 +58,9 @@ export function writeOnnx(graph: Graph): Uint8Array {
     type: { tensor: { elem: element(v), shape: { dims: v.type.shape.map((d) => ({ value: BigInt(d) })) } } },
   })
   return encodeModel({
-    irVersion: IR_VERSION,
+    irVersion: IR_VERSIONS.find(([first]) => opset >= first)![1],
     opsets: [
-      { domain: '', version: OPSET },
+      { domain: '', version: BigInt(opset) },
       ...[...new Set(records.flatMap((r) => r.domain || []))].map((domain) => ({ domain, version: 1n })),
     ],
     graph: {
@@ -79,8 +84,8 @@ export function writeOnnx(graph: Graph): Uint8Array {
 
 function spell(node: Node): Written[] {
   const all = [...inputsOf(node), ...node.outputs]
-  const special = all.find((v) => v.storage === 'state' || v.type.quant)
-  if (special) refused(node, special.storage === 'state' ? `state "${special.name}"` : `scales of "${special.name}"`)
+  const state = all.find((v) => v.storage === 'state')
+  if (state) refused(node, `state "${state.name}"`)
   const finish = (written: OnnxRecord | readonly OnnxRecord[], name = '', domain?: string): Written[] =>
     ('inputs' in written ? [written] : written).map((r) => ({
       name,
@@ -89,8 +94,15 @@ function spell(node: Node): Written[] {
       ...r,
       from: node.from,
     }))
+  const scaled = all.find((v) => v.type.quant)
+  if (scaled) {
+    const written = ONNX_INTEGER_WRITINGS.get(node.op.name)?.(node)
+    return written
+      ? finish(written)
+      : refused(node, `.tflite's integer arithmetic, with the scales of "${scaled.name}",`)
+  }
   for (const spelling of node.op.spelled.onnx ?? []) {
-    const written = LATER.has(spelling.name) ? undefined : spelling.write?.(node)
+    const written = spelling.write?.(node)
     if (written) return finish(written, spelling.name, spelling.domain)
   }
   const written = ONNX_WRITINGS.get(node.op.name)?.(node)
@@ -107,10 +119,10 @@ function refused(node: Node, why = 'an operator'): never {
 
 function element(v: Value): number {
   const number = ELEMENTS.get(v.type.dtype)
-  if (number !== undefined && !v.type.quant) return number
+  if (number !== undefined) return number
   throw new ModelError(
     `tensor "${v.name}"`,
-    `is ${v.type.dtype}${v.type.quant ? ' with scales' : ''}; written to ONNX are ${[...ELEMENTS.keys()].join(', ')} without scales`,
+    `is ${v.type.dtype}; written to ONNX are ${[...ELEMENTS.keys()].join(', ')}`,
     'write the model as .tflite, or save it as a mote graph',
   )
 }
