@@ -45,7 +45,7 @@ export const demo: Command = {
       const scores = topScores(model.outputs[0].type, model.run([data])[0], demoLabels.length, demoLabels)
       return { label, picture, scores, right: scores[0].label === label }
     })
-    const { minUs, medianUs } = measure(() => model.run([inputs[0].data]), 30, false)
+    const [{ minUs, medianUs }] = measure([{ run: () => model.run([inputs[0].data]), runs: 30, fill: false }])
 
     const { plan } = program
     const wide = Math.max(...demoLabels.map((l) => l.length))

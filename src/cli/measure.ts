@@ -1,4 +1,4 @@
-// Times on the machine at hand: a warm-up, then as many runs as fit a second, at least `runs`.
+// Times on the machine at hand: a warm-up, then as many runs as fit a second, at least so many as are asked for.
 
 import type { Program } from '../emit/program.ts'
 import type { Node } from '../ir/graph.ts'
@@ -9,6 +9,9 @@ export interface Timing {
   readonly runs: number
   readonly minUs: number
   readonly medianUs: number
+  /** Between the quartiles; absent with fewer than four runs. */
+  readonly spreadUs?: number
+  readonly quartilesUs?: readonly [first: number, third: number]
 }
 
 function median(sorted: readonly number[]): number {
@@ -20,18 +23,57 @@ function rounded(us: number): number {
   return Math.round(us * 100) / 100
 }
 
-/** Times `work`, at least `runs` times and, with `fill`, for as long as a second lasts. */
-export function measure(work: () => void, runs: number, fill = true): Timing {
-  const stop = performance.now() + BUDGET_MS
-  for (let i = 0; i < 3 && performance.now() < stop; i++) work()
-  const us: number[] = []
-  while (us.length < runs || (fill && performance.now() < stop && us.length < 10_000)) {
-    const from = performance.now()
-    work()
-    us.push((performance.now() - from) * 1000)
+/** The value at a share of the way through sorted numbers, between two of them where it falls so. */
+function quantile(sorted: readonly number[], share: number): number {
+  const at = share * (sorted.length - 1)
+  const [lo, hi] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]]
+  return lo + (hi - lo) * (at % 1)
+}
+
+/** What is timed: `runs` times at least and, with `fill`, for as long as its share of the time lasts. */
+export interface Work {
+  run(): void
+  readonly runs: number
+  readonly fill: boolean
+}
+
+/** Times several works in turns, one run of each after the other, so that what else the machine does slows all alike. */
+export function measure(works: readonly Work[]): Timing[] {
+  const spent = works.map(() => 0)
+  for (const { run } of works) {
+    const stop = performance.now() + BUDGET_MS
+    for (let i = 0; i < 3 && performance.now() < stop; i++) run()
   }
-  us.sort((a, b) => a - b)
-  return { runs: us.length, minUs: rounded(us[0]), medianUs: rounded(median(us)) }
+  const us = works.map((): number[] => [])
+  const wants = (w: number) => {
+    const { runs, fill } = works[w]
+    return us[w].length < runs || (fill && spent[w] < BUDGET_MS && us[w].length < 10_000)
+  }
+  for (let left = true; left; ) {
+    left = false
+    for (const [w, { run }] of works.entries()) {
+      if (!wants(w)) continue
+      left = true
+      const from = performance.now()
+      run()
+      const ms = performance.now() - from
+      spent[w] += ms
+      us[w].push(ms * 1000)
+    }
+  }
+  return us.map((times) => {
+    times.sort((a, b) => a - b)
+    const [first, third] = [quantile(times, 0.25), quantile(times, 0.75)]
+    return {
+      runs: times.length,
+      minUs: rounded(times[0]),
+      medianUs: rounded(median(times)),
+      ...(times.length > 3 && {
+        spreadUs: rounded(third - first),
+        quartilesUs: [rounded(first), rounded(third)] as const,
+      }),
+    }
+  })
 }
 
 /** Medians of each layer's time in a WebAssembly program: the same module, run step by step. */

@@ -1,7 +1,7 @@
 // The model that a command is about: from a path to a graph, and the figures of a graph that several commands print.
 
 import { readFileSync } from 'node:fs'
-import { basename, dirname, isAbsolute, relative, resolve } from 'node:path'
+import machine, { basename, dirname, type posix, resolve } from 'node:path'
 import { InputError, ModelError } from '../errors.ts'
 import { readModel } from '../import/read.ts'
 import { type Graph, sameShape, type TensorType, type Value } from '../ir/graph.ts'
@@ -31,13 +31,19 @@ function formatOf(bytes: Uint8Array): Format {
   return start === 'motegrph' ? 'mote' : start.slice(4) === 'TFL3' ? 'tflite' : 'onnx'
 }
 
+/** The path of `file` in `folder`, or undefined where it leads out of it. `rules` are those of the machine at hand. */
+export function pathWithin(folder: string, file: string, rules: typeof posix = machine): string | undefined {
+  const full = rules.resolve(folder, file)
+  const inside = rules.relative(folder, full)
+  return inside.split(rules.sep)[0] === '..' || rules.isAbsolute(inside) ? undefined : full
+}
+
 /** Reads files that a model names, in its own folder only. */
 function besides(path: string): (file: string) => Uint8Array {
   const folder = resolve(dirname(path))
   return (file) => {
-    const full = resolve(folder, file)
-    const inside = relative(folder, full)
-    if (inside.startsWith('..') || isAbsolute(inside))
+    const full = pathWithin(folder, file)
+    if (full === undefined)
       throw new ModelError(path, `keeps weights in "${file}", outside its folder`, 'put both files into one folder')
     try {
       return readFileSync(full)

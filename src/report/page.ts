@@ -20,7 +20,8 @@ async function sha256(text: string): Promise<string> {
   return `'sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}'`
 }
 
-function escaped(text: string): string {
+/** Text as text of markup or of an attribute in double quotes. */
+export function escaped(text: string): string {
   const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
   return text.replace(/[&<>"]/g, (c) => entities[c]).replace(/\p{Cc}/gu, ' ')
 }
@@ -33,9 +34,17 @@ function inlineJson(value: object): string {
   )
 }
 
-/** The page; `title` is the line under its heading. Needs Web Crypto: Node, or a page served over https or from localhost. */
-export async function pageOf(report: ModelReport, title: string): Promise<string> {
-  const policy = `default-src 'none'; script-src ${await sha256(SCRIPT)}; style-src ${await sha256(STYLE)}; base-uri 'none'; form-action 'none'`
+/** A page that loads nothing, in the one style; `body` is markup, everything else is text. Without `script` nothing runs. */
+export async function shell(page: {
+  readonly title: string
+  readonly heading: string
+  /** The line under the heading. */
+  readonly under: string
+  readonly body: string
+  readonly script?: string
+}): Promise<string> {
+  const scripts = page.script === undefined ? '' : ` script-src ${await sha256(page.script)};`
+  const policy = `default-src 'none';${scripts} style-src ${await sha256(STYLE)}; base-uri 'none'; form-action 'none'`
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -43,19 +52,29 @@ export async function pageOf(report: ModelReport, title: string): Promise<string
 <meta name="generator" content="mote">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escaped(report.name)}: layers and memory</title>
+<title>${escaped(page.title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
-<h1>${escaped(report.name)}</h1>
-<p class="soft small">${escaped(title)}</p>
-<noscript><p>This page draws its figures with a script of its own; allow scripts to see them.</p></noscript>
-<div id="view"></div>
+<h1>${escaped(page.heading)}</h1>
+<p class="soft small">${escaped(page.under)}</p>
+${page.body}
 </main>
-<script type="application/json" id="report">${inlineJson(report)}</script>
-<script>${SCRIPT}</script>
-</body>
+${page.script === undefined ? '' : `<script>${page.script}</script>\n`}</body>
 </html>
 `
+}
+
+/** The page of a report; `title` is the line under its heading. Needs Web Crypto: Node, or a page served over https or from localhost. */
+export function pageOf(report: ModelReport, title: string): Promise<string> {
+  return shell({
+    title: `${report.name}: layers and memory`,
+    heading: report.name,
+    under: title,
+    body: `<noscript><p>This page draws its figures with a script of its own; allow scripts to see them.</p></noscript>
+<div id="view"></div>
+<script type="application/json" id="report">${inlineJson(report)}</script>`,
+    script: SCRIPT,
+  })
 }

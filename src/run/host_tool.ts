@@ -24,8 +24,8 @@ export function inDirectory<T>(
   } finally {
     remove()
     process.off('exit', remove)
-    // A signal that came meanwhile is delivered only when the event loop turns.
-    setImmediate(() => process.off('SIGINT', interrupted))
+    // A signal that came meanwhile is delivered when the event loop next polls, which is between two immediates.
+    setImmediate(() => setImmediate(() => process.off('SIGINT', interrupted)))
   }
 }
 

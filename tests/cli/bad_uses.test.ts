@@ -1,78 +1,488 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { replaceFiles } from '../../src/cli/files.ts'
-import { separable } from '../support/nets.ts'
+import { mote } from '../../src/cli/mote.ts'
+import { writeTflite } from '../../src/export/tflite.ts'
+import { writeNpy } from '../../src/io/npy.ts'
+import { separable, twoInputs } from '../support/nets.ts'
 import { folder, saved, typed } from './console.ts'
 
 const dir = folder()
 const model = saved(dir, separable())
+const pair = saved(dir, twoInputs())
 const at = (name: string, data: string | Uint8Array) => {
   writeFileSync(join(dir, name), data)
   return join(dir, name)
 }
+const none = join(dir, 'none')
+const bytes = writeTflite(separable())
+const tflite = at('whole.tflite', bytes)
 const png = at('picture.tflite', new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13]))
 const page = at('page.tflite', '<!DOCTYPE html><html><body>404</body></html>')
+const short = at('short.bin', new Uint8Array(191))
+const right = at('right.npy', writeNpy({ dtype: 'i8', shape: [8, 8, 3], data: new Int8Array(192) }))
 const wall = at('wall', 'a file')
+const sub = join(dir, 'folder')
+mkdirSync(sub)
+const theirs = join(dir, 'theirs')
+mkdirSync(theirs)
+at('theirs/x.wasm', 'theirs')
+const TARGETS = 'wasm, c, portable, cortex-m4, cortex-m7, cortex-m55'
+const RUNNERS = 'wasm, reference, interpreter, host-c, portable, cortex-m4, cortex-m7, cortex-m55'
+const SIZE = 'give bytes, or a number with K, M or G: 262144, 256K, 1M'
+const OTHER = 'choose another name, or --force to overwrite it'
 
-const BAD: readonly (readonly [what: string, line: readonly string[], says: RegExp])[] = [
-  ['a picture as model', ['inspect', png], /picture\.tflite: /],
-  ['an error page as model', ['inspect', page], /page\.tflite: /],
-  ['an input that is missing', ['run', model, join(dir, 'none.npy')], /none\.npy: /],
-  ['a folder as input', ['run', model, dir], /mote-cli-\w+: /],
-  ['an empty input', ['run', model, at('empty.bin', '')], /empty\.bin: .*0/],
-  ['JSON that holds NaN', ['run', model, at('nan.json', '[NaN]')], /nan\.json: /],
-  ['a cut .npy', ['run', model, at('cut.npy', '\x93NUMPY')], /cut\.npy: /],
-  ['an input of a name that is not ASCII', ['run', model, at('größe 数.bin', 'x')], /größe 数\.bin: .*1/],
-  ['labels that are missing', ['run', model, '--seed', '1', '--labels', join(dir, 'no.txt')], /no\.txt: no such file/],
-  ['a folder of labels', ['run', model, '--seed', '1', '--labels', dir], /is a folder, not a file/],
-  ['a top of nothing', ['run', model, '--seed', '1', '--top', '0'], /^--top: "0"/],
-  ['an output folder that is a file', ['compile', model, '-o', wall], /wall: is in the way/],
-  ['an output folder inside a file', ['compile', model, '-o', join(wall, 'x')], /x: leads through a file/],
-  ['a conversion without an output', ['convert', model], /^--output: is ""/],
-  ['a conversion to another format', ['convert', model, '-o', join(dir, 'x.h5')], /^--output: is ".*x\.h5"/],
-  ['a conversion over the model itself', ['convert', png, '-o', png], /picture\.tflite: is the model itself/],
-  ['a conversion over a file', ['convert', model, '-o', page], /page\.tflite: exists\n {2}hint: .*--force/],
-  ['a conversion into no folder', ['convert', model, '-o', join(dir, 'no', 'x.tflite')], /x\.tflite: no such file/],
+/** What is said, with paths from `dir` on: the line that names where and what with both values, and the hint. */
+const BAD: readonly (readonly [
+  what: string,
+  line: readonly string[],
+  says: string | RegExp,
+  hint?: string | RegExp,
+])[] = [
+  ['an unknown command', ['explode'], "mote: unknown command 'explode'", 'mote help lists the commands'],
+  ['a misspelt command', ['inspekt', model], "mote: unknown command 'inspekt'", 'Did you mean inspect?'],
+  [
+    'an unknown flag',
+    ['inspect', model, '--colour'],
+    "mote inspect: unknown option '--colour'",
+    'mote inspect --help lists what there is',
+  ],
+  [
+    'a misspelt flag of inspect',
+    ['inspect', model, '--targt', 'c'],
+    "mote inspect: unknown option '--targt'",
+    'Did you mean --target?',
+  ],
+  [
+    'a misspelt flag of compile',
+    ['compile', model, '--srma', '1K'],
+    "mote compile: unknown option '--srma'",
+    'Did you mean --sram?',
+  ],
+  [
+    'a misspelt flag of run',
+    ['run', model, '--labls', 'x'],
+    "mote run: unknown option '--labls'",
+    'Did you mean --labels?',
+  ],
+  [
+    'a misspelt flag of bench',
+    ['bench', model, '--runns', '3'],
+    "mote bench: unknown option '--runns'",
+    'Did you mean --runs?',
+  ],
+  [
+    'a misspelt flag of convert',
+    ['convert', model, '--outptu', 'x'],
+    "mote convert: unknown option '--outptu'",
+    'Did you mean --output?',
+  ],
+  ['a misspelt flag of demo', ['demo', '--jsn'], "mote demo: unknown option '--jsn'", 'Did you mean --json?'],
+  [
+    'no model for compile',
+    ['compile'],
+    "mote compile: missing required argument 'model'",
+    'mote compile --help lists what there is',
+  ],
+  [
+    'no model for bench',
+    ['bench'],
+    "mote bench: missing required argument 'model'",
+    'mote bench --help lists what there is',
+  ],
+  [
+    'two models to inspect',
+    ['inspect', model, pair],
+    "mote inspect: too many arguments for 'inspect'. Expected 1 argument but got 2.",
+    /--help/,
+  ],
+  [
+    'a demo of a model',
+    ['demo', model],
+    "mote demo: too many arguments for 'demo'. Expected 0 arguments but got 1.",
+    /--help/,
+  ],
+  [
+    'a flag without its value',
+    ['compile', model, '--sram'],
+    "mote compile: option '--sram <size>' argument missing",
+    /--help/,
+  ],
+
+  ['a missing model', ['inspect', `${none}.tflite`], 'none.tflite: no such file', 'check the spelling and the folder'],
+  ['a folder as model', ['inspect', sub], 'folder: is a folder, not a file', 'name a file'],
+  ['a model inside a file', ['bench', join(wall, 'x')], 'wall/x: leads through a file, not a folder', /another place/],
+  [
+    'a text as model',
+    ['inspect', at('notes.txt', 'dear diary')],
+    'notes.txt: is not a file that mote reads: it is text',
+    'give a .tflite or .onnx file',
+  ],
+  [
+    'an empty model',
+    ['run', at('empty.tflite', ''), '--seed', '1'],
+    'empty.tflite: is not a file that mote reads: it is empty',
+    /interrupted/,
+  ],
+  [
+    'a picture as model',
+    ['inspect', png],
+    'picture.tflite: is not a file that mote reads: it is a picture',
+    'pictures are inputs: give the model first',
+  ],
+  [
+    'an input as model',
+    ['bench', right],
+    'right.npy: is not a file that mote reads: it is a NumPy array',
+    /give the model first/,
+  ],
+  [
+    'an error page as model',
+    ['compile', page],
+    'page.tflite: is not a file that mote reads: it is a web page',
+    /download the raw file/,
+  ],
+  [
+    'a saved graph cut short',
+    ['inspect', at('cut.mote', 'motegrph')],
+    /^cut\.mote: .+/,
+    /written by mote: write it again/,
+  ],
+  [
+    'a .tflite file cut in its weights',
+    ['inspect', at('cut.tflite', bytes.subarray(0, -300))],
+    /^cut\.tflite: .*needs \d+ bytes, the file ends at byte \d+$/,
+    /truncated: download or convert it again/,
+  ],
+  [
+    'a .tflite file cut at its start',
+    ['convert', at('head.tflite', bytes.subarray(0, 12)), '-o', `${none}.onnx`],
+    /^head\.tflite: .* at byte 12 needs 4 bytes, the file ends at byte 12$/,
+    /truncated/,
+  ],
+  [
+    'a shape that is none',
+    ['inspect', model, '--shape', 'picture=1,-9'],
+    '--shape: "picture=1,-9" is not of the form name=1,3,224,224',
+    /lists the inputs/,
+  ],
+  [
+    'a shape of no input',
+    ['inspect', model, '--shape', 'image=1,8,8,3'],
+    '--shape: names "image", which is no input of the model',
+    'its inputs are picture',
+  ],
+  [
+    'a shape that the model fixes',
+    ['compile', tflite, '--shape', 'picture=1,9,9,3'],
+    '--shape: gives "picture" the shape [1,9,9,3], the model fixes it to [1,8,8,3]',
+    /leaves open/,
+  ],
+
+  ['a wrong target', ['compile', model, '--target', 'z80'], '--target: "z80" is not known', `choose from ${TARGETS}`],
+  [
+    'a wrong target of a plan',
+    ['inspect', model, '--target', 'z80'],
+    '--target: "z80" is not known',
+    `choose from ${TARGETS}`,
+  ],
+  [
+    'a board that is not known',
+    ['compile', model, '--board', 'C64'],
+    '--board: "C64" is not known',
+    /^boards are STM32F412, .*nRF52840/,
+  ],
+  ['a size of another unit', ['compile', model, '--sram', '256Q'], '--sram: "256Q" is not a size', SIZE],
+  ['a size of nothing', ['compile', model, '--sram', '0'], '--sram: "0" is not a size', SIZE],
+  ['a size below nothing', ['compile', model, '--sram', '-1'], '--sram: "-1" is not a size', SIZE],
+  ['a size beyond all numbers', ['compile', model, '--flash', '99999999G'], '--flash: "99999999G" is not a size', SIZE],
+  [
+    'a name that C cannot use',
+    ['compile', model, '--name', '../x'],
+    '--name: "../x" cannot name a C function',
+    'use letters, digits and _',
+  ],
+  [
+    'a stage that is not built',
+    ['compile', model, '--stage', 'patches'],
+    '--stage: "patches" is not available yet',
+    'choose from auto, none, rows',
+  ],
+  [
+    'a stage that is not known',
+    ['bench', model, '--stage', 'sideways'],
+    '--stage: "sideways" is not known',
+    /auto, none, rows/,
+  ],
+  [
+    'an input that is neither held nor streamed',
+    ['compile', model, '--input', 'poured'],
+    '--input: "poured" is not known',
+    'choose from held, streamed',
+  ],
+  [
+    'too little RAM',
+    ['compile', model, '--sram', '100', '-o', none],
+    /needs \d+ bytes of RAM, limit is 100; peak at \w+ "stem" \(\d+ bytes live\)$/,
+    /it fits --sram \d+/,
+  ],
+  [
+    'too little flash',
+    ['compile', model, '--flash', '64', '-o', none],
+    /weights take \d+ bytes of flash, limit is 64 \(code comes on top\)$/,
+    /it fits --flash \d+/,
+  ],
+  [
+    'an output folder that is a file',
+    ['compile', model, '-o', wall],
+    'wall: is in the way: a file, not a folder',
+    'name a folder',
+  ],
+  [
+    'an output folder inside a file',
+    ['compile', model, '-o', join(wall, 'x')],
+    'wall/x: leads through a file, not a folder',
+    /another place/,
+  ],
+  [
+    'a file of somebody else',
+    ['compile', model, '-o', theirs, '--name', 'x'],
+    'theirs/x.wasm: exists and was not written by mote',
+    /--force/,
+  ],
+
+  ['no input', ['run', model], 'run: no input was given', 'name input files, or --seed 1 for generated inputs'],
+  ['a missing input', ['run', model, `${none}.npy`], /^input none\.npy: cannot be read \(ENOENT/],
+  [
+    'a folder of classes that the model does not have',
+    ['run', model, dir],
+    /^classes: .*"theirs", the model has 5 outputs$/,
+    /./,
+  ],
+  ['an empty folder', ['run', model, sub], 'folder: holds no files'],
+  [
+    'an input of one byte too few',
+    ['run', model, short],
+    /^input short\.bin: the model takes i8\[1, 8, 8, 3\].*, that is 192 bytes, this has 191$/,
+    /give raw elements/,
+  ],
+  [
+    'an empty input',
+    ['run', model, at('empty.bin', '')],
+    /^input empty\.bin: .* 192 bytes, this has 0$/,
+    /give raw elements/,
+  ],
+  [
+    'an input of a name that is not ASCII',
+    ['run', model, at('größe 数.bin', 'x')],
+    /^input größe 数\.bin: .* this has 1$/,
+    /give raw/,
+  ],
+  [
+    'an array of another shape',
+    ['run', model, at('shape.npy', writeNpy({ dtype: 'i8', shape: [8, 8, 4], data: new Int8Array(256) }))],
+    'input shape.npy: has shape [8,8,4], the model takes [1,8,8,3]',
+  ],
+  [
+    'an array of another type',
+    ['run', model, at('type.npy', writeNpy({ dtype: 'u8', shape: [8, 8, 3], data: new Uint8Array(192) }))],
+    /^input type\.npy: holds u8, the model takes i8\[1, 8, 8, 3\]/,
+    /stored values of that type/,
+  ],
+  ['a cut .npy', ['run', model, at('cut.npy', '\x93NUMPY')], /^input cut\.npy: /, /./],
+  ['JSON that holds NaN', ['run', model, at('nan.json', '[NaN]')], /^input nan\.json: is not valid JSON \(.*\)$/],
+  [
+    'JSON of ragged lists',
+    ['run', model, at('ragged.json', '[[1,2],[3]]')],
+    'input ragged.json: has lists of different lengths where 2 are expected',
+  ],
+  ['JSON of text', ['run', model, at('text.json', '["a"]')], 'input text.json: element 0 is "a", not a number'],
+  [
+    'JSON of too few numbers',
+    ['run', model, at('few.json', '[1]')],
+    'input few.json: has shape [1], the model takes [1,8,8,3]',
+  ],
+  [
+    'a number that int8 cannot hold',
+    ['run', model, at('big.json', JSON.stringify(new Array(192).fill(1000)))],
+    'input big.json: element 0 is 1000, those of i8 lie in [-128, 127]',
+  ],
+  [
+    'one file for two inputs',
+    ['run', pair, short],
+    'run: the model has 2 inputs, files were given for 1',
+    /image, features/,
+  ],
+  [
+    'a seed and an input',
+    ['run', model, short, '--seed', '1'],
+    '--seed: generates the inputs, 1 input files were given as well',
+  ],
+  [
+    'a seed below zero',
+    ['run', model, '--seed', '-1'],
+    '--seed: "-1" is not a whole number from 0 to 4294967295',
+    'for example --seed 1',
+  ],
+  [
+    'a seed of text',
+    ['bench', model, '--seed', 'x'],
+    '--seed: "x" is not a whole number from 0 to 4294967295',
+    'for example --seed 1',
+  ],
+  ['a range of one number', ['run', model, short, '--range', '1'], '--range: "1" is not of the form 0..1', /-1\.\.1/],
+  [
+    'a top of nothing',
+    ['run', model, '--seed', '1', '--top', '0'],
+    /^--top: "0" is not a whole number from 1 to \d+$/,
+    'for example --top 1',
+  ],
+  [
+    'too few labels',
+    ['run', model, '--seed', '1', '--labels', at('two.txt', 'ant\nbee\n')],
+    /has 2 labels, the output has 5 elements/,
+  ],
+  [
+    'labels that are missing',
+    ['run', model, '--seed', '1', '--labels', `${none}.txt`],
+    'none.txt: no such file',
+    /spelling/,
+  ],
+  [
+    'a folder of labels',
+    ['run', model, '--seed', '1', '--labels', sub],
+    'folder: is a folder, not a file',
+    'name a file',
+  ],
+  [
+    'an unknown runner',
+    ['run', model, '--seed', '1', '--on', 'gpu'],
+    '--on: "gpu" is not known',
+    `choose from ${RUNNERS}`,
+  ],
+  [
+    'two runners of one run',
+    ['run', model, '--seed', '1', '--on', 'wasm,host-c'],
+    '--on: "wasm,host-c" is not known',
+    /^choose from/,
+  ],
+  [
+    'outputs as a file of no format',
+    ['run', model, '--seed', '1', '--out', 'x.txt'],
+    '--out: is "x.txt", expected a name in .npy or .json',
+  ],
+  ['outputs over the input', ['run', model, right, '--out', right, '--force'], 'right.npy: is an input of this run'],
+  [
+    'two outputs as one array',
+    ['run', pair, '--seed', '1', '--out', `${none}.npy`],
+    'none.npy: holds one array, the model has 2 outputs',
+    'choose a name in .json',
+  ],
+  [
+    'outputs into no folder',
+    ['run', model, '--seed', '1', '--out', join(none, 'x.npy')],
+    'none/x.npy: is to be in a folder that does not exist',
+    'make the folder first',
+  ],
+
+  [
+    'a benchmark that is not there',
+    ['bench', model, '--on', 'chromium'],
+    '--on: "chromium" is not available yet',
+    `choose from ${RUNNERS}`,
+  ],
+  ['a benchmark on nothing', ['bench', model, '--on', ''], '--on: "" is not known', /^choose from/],
+  [
+    'no runs',
+    ['bench', model, '--runs', '0'],
+    '--runs: "0" is not a whole number from 1 to 1000000',
+    'for example --runs 1',
+  ],
+  [
+    'a page over a model',
+    ['inspect', model, '--html', tflite],
+    'whole.tflite: exists and is no page that mote wrote',
+    OTHER,
+  ],
+  ['a page over a folder', ['inspect', model, '--html', sub], 'folder: is a folder, not a file', 'name a file'],
+  [
+    'a conversion without an output',
+    ['convert', model],
+    '--output: is "", expected a name that ends in .onnx or .tflite',
+  ],
+  [
+    'a conversion to another format',
+    ['convert', model, '-o', 'x.h5'],
+    '--output: is "x.h5", expected a name that ends in .onnx or .tflite',
+  ],
+  [
+    'a conversion over the model itself',
+    ['convert', tflite, '-o', tflite, '--force'],
+    'whole.tflite: is the model itself',
+    'choose another name',
+  ],
+  ['a conversion over a file', ['convert', model, '-o', page], 'page.tflite: exists', OTHER],
+  [
+    'a conversion into no folder',
+    ['convert', model, '-o', join(none, 'x.tflite')],
+    'none/x.tflite: is to be in a folder that does not exist',
+    'make the folder first',
+  ],
 ]
 
-test.each(BAD)('%s is one error with exit code 1 and a JSON document', async (_, line, says) => {
-  const { code, out, err } = await typed(...line, '--json')
-  expect(err).toMatch(says)
-  expect(err).not.toMatch(/internal error/)
-  expect(JSON.parse(out).error.message).not.toBe('')
-  expect(code).toBe(1)
+/** `toMatch` of a text takes any part of it; what is said is the whole. */
+function expectSaid(said: string | undefined, wanted: string | RegExp | undefined): void {
+  if (typeof wanted === 'object') expect(said).toMatch(wanted)
+  else expect(said).toBe(wanted)
+}
+
+const CASES = BAD.map(([what, line, says, hint]) => ({ what, line, says, hint }))
+
+test.each(CASES)('$what is one error with exit code 1, as text and as JSON', async ({ line, says, hint }) => {
+  const text = await typed(...line)
+  expect([text.code, text.out]).toEqual([1, ''])
+  const [said, hinted, ...more] = text.err.replaceAll(`${dir}/`, '').trimEnd().split('\n')
+  expectSaid(said, says)
+  expectSaid(hinted?.replace(/^ {2}hint: /, ''), hint)
+  expect(more).toEqual([])
+
+  const json = await typed(line[0], '--json', ...line.slice(1))
+  expect([json.code, json.err]).toEqual([1, text.err])
+  const { error } = JSON.parse(json.out)
+  expect(`${error.message}${error.hint ? `\n  hint: ${error.hint}` : ''}\n`).toBe(text.err)
+  if (error.where) expect(error.message.startsWith(`${error.where}: `)).toBe(true)
 })
 
-test('a write that fails leaves what was there and no temporary file', async () => {
-  const place = folder()
-  const kept = join(place, 'kept.txt')
-  writeFileSync(kept, 'before')
-  const lost = join(place, 'missing', 'b.txt')
-  await expect(
-    replaceFiles([
-      { path: kept, data: 'after' },
-      { path: lost, data: 'x' },
-    ]),
-  ).rejects.toThrow(`${lost}: no such file`)
-  expect(readFileSync(kept, 'utf8')).toBe('before')
-  expect(readdirSync(place)).toEqual(['kept.txt'])
+test.skipIf(process.getuid?.() === 0)('what may not be read or written is named (not as root)', async () => {
+  const locked = join(dir, 'locked')
+  mkdirSync(locked, { mode: 0o500 })
+  const secret = at('secret.tflite', bytes)
+  chmodSync(secret, 0)
+  expect((await typed('inspect', secret)).err).toMatch(/secret\.tflite: permission denied\n {2}hint: /)
+  expect((await typed('compile', model, '-o', locked)).err).toMatch(/locked\/.*: permission denied\n {2}hint: /)
 })
 
-test('a folder in the place of a file is named and stays', async () => {
-  const place = folder()
-  mkdirSync(join(place, 'a'))
-  await expect(replaceFiles([{ path: join(place, 'a'), data: 'x' }])).rejects.toThrow(/a: is a folder/)
-  expect(statSync(join(place, 'a')).isDirectory()).toBe(true)
-  expect(readdirSync(place)).toEqual(['a'])
+test('a fault of ours says so, and shows its stack only on demand', async () => {
+  const failing = async (debug: boolean) => {
+    let err = ''
+    const progress = () => {
+      throw new TypeError('no such thing')
+    }
+    const code = await mote(['bench', model], { out: () => {}, err: (text) => (err += text), progress, debug })
+    expect(code).toBe(1)
+    return err
+  }
+  expect(await failing(false)).toBe(
+    'internal error: no such thing (this is a bug in mote)\n  hint: please report it; MOTE_DEBUG=1 prints the stack',
+  )
+  expect(await failing(true)).toMatch(/^TypeError: no such thing\n +at /)
 })
 
-test('Ctrl-C is listened to only while files are written', async () => {
-  const before = process.listenerCount('SIGINT')
-  const path = join(folder(), 'a')
-  const writing = replaceFiles([{ path, data: 'x' }])
-  expect(process.listenerCount('SIGINT')).toBe(before + 1)
-  await writing
-  expect(process.listenerCount('SIGINT')).toBe(before)
-  expect(existsSync(path)).toBe(true)
+test('help and version are answers, not errors', async () => {
+  for (const line of [['help'], ['--help'], ['compile', '--help'], ['help', 'run'], ['--version'], []]) {
+    const { code, out, err } = await typed(...line)
+    expect([line, code, err]).toEqual([line, 0, ''])
+    expect(out).toMatch(/\S/)
+  }
+  expect((await typed('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/)
 })

@@ -183,7 +183,7 @@ describe('run', () => {
     const real = Int8Array.from(input, (p) =>
       Math.min(127, Math.max(-128, Math.round((p + 128) / 127.5 / 0.05 - 20) - 3)),
     )
-    const scaled = await answered('run', model, path, '--pixels', '-1,1')
+    const scaled = await answered('run', model, path, '--range', '-1..1')
     expect(scaled.outputs[0].data).toEqual([...reference(separable()).run([real])[0]])
   })
 
