@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test, vi } from 'vitest'
-import { COMMANDS } from '../src/cli/mote.ts'
 import { saveGraph } from '../src/ir/file.ts'
 import { OPS } from '../src/ops/index.ts'
 import { CASES } from './ops/harness.ts'
@@ -56,15 +55,16 @@ test('the code of the README runs', async () => {
   printed.mockRestore()
 })
 
-test('every command and flag that the README names exists', () => {
-  for (const [, name, rest] of readme.matchAll(/npx mote (\w+)([^\n`]*)/g)) {
-    const command = COMMANDS.find((c) => c.name === name)
-    const flags = command?.options.map(([form]) => form) ?? []
-    expect(command, name).toBeDefined()
-    for (const [flag] of rest.matchAll(/(?<= )--?[a-z]+/g))
-      expect(
-        flags.some((form) => form.split(/[ ,]+/).includes(flag)),
-        `${name} ${flag}`,
-      ).toBe(true)
-  }
+test('the code of docs/in-a-web-page.md that compiles in the page runs', async () => {
+  const guide = readFileSync(`${root}docs/in-a-web-page.md`, 'utf8')
+  const code = /```ts\n([\s\S]*?)```/.exec(guide)![1]
+  mkdirSync(scratch, { recursive: true })
+  writeFileSync(`${scratch}/page.ts`, code.replace("'mote-ml'", `'${root}src/index.ts'`))
+  const net = separable()
+  vi.stubGlobal('fetch', async () => new Response(new Uint8Array(saveGraph(net))))
+  const printed = vi.spyOn(console, 'log').mockImplementation(() => {})
+  await import(/* @vite-ignore */ `${scratch}/page.ts`)
+  expect(printed.mock.calls).toEqual([[net.outputs[0].name, expect.any(Int8Array)]])
+  printed.mockRestore()
+  vi.unstubAllGlobals()
 })

@@ -13,6 +13,7 @@ import { OPS } from '../ops/index.ts'
 import { rangeOf } from '../ops/quant.ts'
 import { quantize } from '../ops/quantize/op.ts'
 import { TFLITE_READINGS } from '../ops/readings.ts'
+import { tfliteAssignVariable, tfliteCallOnce, tfliteReadVariable, tfliteVarHandle } from '../ops/state/tflite.ts'
 import { Table } from './flatbuffer.ts'
 import { readFlexMap } from './flexbuffer.ts'
 import {
@@ -114,7 +115,9 @@ interface Description {
 }
 
 class Importer {
+  private readonly model: Table
   private readonly main: Table
+  private readonly constants: number
   private readonly operators: readonly Operator[]
   private readonly build: Builder
   private readonly buffers: readonly Table[]
@@ -128,7 +131,9 @@ class Importer {
   private readonly copies = new Map<string, Data>()
 
   constructor(model: Table, main: Table, operators: readonly Operator[], constants: number) {
+    this.model = model
     this.main = main
+    this.constants = constants
     this.operators = operators
     this.build = new Builder(main.get(SUBGRAPH.name) || 'model', { constants })
     this.buffers = model.get(MODEL.buffers) ?? []
@@ -168,14 +173,80 @@ class Importer {
     return this.build.one(quantize, [v], { dtype: 'u8' }, { types, names: [`${name}/uint8`], from: name })
   }
 
+  /** The variable that each handle of this subgraph stands for, by tensor. */
+  private handles(): Map<number, string> {
+    return new Map(
+      this.of(tfliteVarHandle).map(({ table, spelling, outputs }) => {
+        const { shared_name: name } = optionsOf(table, spelling, spelling.name)
+        return [outputs[0], String(name ?? '')]
+      }),
+    )
+  }
+
+  private of({ code }: Pick<TfliteSpelling, 'code'>): Operator[] {
+    return this.operators.filter(({ spelling }) => spelling.code === code)
+  }
+
+  /** What this subgraph writes to variables, or reads of them. */
+  private accesses(spelling: TfliteSpelling): { name: string; tensor: number }[] {
+    const handles = this.handles()
+    return this.of(spelling).map(({ inputs, outputs }) => {
+      const tensor = spelling === tfliteAssignVariable ? inputs[1] : outputs[0]
+      const name = handles.get(inputs[0])
+      this.tensor(tensor, spelling.name)
+      return { name: name ?? refused(spelling.name, `reads tensor ${inputs[0]}, which is no handle`, DAMAGED), tensor }
+    })
+  }
+
+  /** The subgraphs that give variables their first content. */
+  private initial(): Importer[] {
+    return this.of(tfliteCallOnce).map(({ table, spelling }) => {
+      const index = Number(optionsOf(table, spelling, spelling.name).init_subgraph_index)
+      const graph =
+        this.model.get(MODEL.subgraphs)?.[index] ??
+        refused(spelling.name, `runs subgraph ${index}, which is none`, DAMAGED)
+      const operators = operatorsOf(this.model, graph)
+      const other = operators.find(({ spelling: { code } }) => !INITIAL.has(code))
+      if (other)
+        refused(spelling.name, `runs ${other.spelling.name}, supported are constants that are assigned to variables`)
+      return new Importer(this.model, graph, operators, this.constants)
+    })
+  }
+
+  /** Makes each variable a state: its handles stand for it. */
+  private resolveVariables(): void {
+    const handles = this.handles()
+    if (handles.size === 0) return
+    const initial = this.initial().flatMap((part) =>
+      part.accesses(tfliteAssignVariable).map(({ name, tensor }) => {
+        const data = part.data(tensor) ?? refused('CALL_ONCE', `assigns to "${name}" what is no constant`)
+        return { name, type: part.type(tensor), data }
+      }),
+    )
+    const seen = [
+      ...initial,
+      ...[tfliteAssignVariable, tfliteReadVariable].flatMap((spelling) =>
+        this.accesses(spelling).map(({ name, tensor }) => ({ name, type: this.type(tensor), data: undefined })),
+      ),
+    ]
+    const states = new Map<string, Value>()
+    for (const { name, type, data } of seen)
+      if (!states.has(name)) states.set(name, this.build.state(name || 'variable', type, data ?? initialState(type)))
+    for (const [t, name] of handles) {
+      const state = states.get(name)
+      if (state) this.values.set(t, state)
+    }
+  }
+
   graph(): Graph {
     for (const t of this.main.get(SUBGRAPH.inputs) ?? []) {
       const { name } = this.tensor(t, 'model')
       if (this.values.has(t)) throw new ModelError(`input "${name}"`, 'is listed twice', DAMAGED)
       this.values.set(t, this.input(t, name))
     }
-    this.operators.forEach((_, i) => {
-      this.node(i)
+    this.resolveVariables()
+    this.operators.forEach(({ spelling: { code } }, i) => {
+      if (code !== tfliteVarHandle.code && code !== tfliteCallOnce.code) this.node(i)
     })
     const outputs = (this.main.get(SUBGRAPH.outputs) ?? []).map((t) => this.output(t))
     if (outputs.length === 0) throw new ModelError('model', 'has no outputs', DAMAGED)
@@ -201,12 +272,14 @@ class Importer {
         throw new ModelError(where, `computes "${names[k]}", which is a constant or a variable`, DAMAGED)
       own.add(t)
     }
-    if (outputs.length === 0) throw new ModelError(where, 'has no outputs', DAMAGED)
+    if ((outputs.length === 0) !== (spelling.silent === true))
+      throw new ModelError(where, outputs.length ? 'has outputs' : 'has no outputs', DAMAGED)
     if (inputs.length === 0 || inputs[0] === -1) throw new ModelError(where, 'has no first input', DAMAGED)
     this.build.from = from
     const node: TfliteNode = {
       inputs: inputs.map((t) => (t === -1 ? undefined : this.value(t, where, i))),
       options: optionsOf(table, spelling, where),
+      unsigned: outputs.length > 0 && this.recentred.has(outputs[0]),
       result: { types: outputs.map((t) => this.type(t)), names, indices: outputs, from },
     }
     const results = understood(where, () => spelling.read(this.build, node))
@@ -247,8 +320,9 @@ class Importer {
     const { name, table } = this.tensors[t]
     const where = `tensor "${name}"`
     const code = table.get(TENSOR.type)
-    const dtype = dtypeOfCode(code)
-    if (!dtype)
+    const stored = dtypeOfCode(code)
+    const dtype = this.isPacked(t) ? 'i8' : stored
+    if (!stored || !dtype)
       throw new ModelError(
         where,
         `has elements of type ${typeName(code)}; supported are ${Object.keys(TYPE_CODES).join(', ')}`,
@@ -264,7 +338,7 @@ class Importer {
       throw new ModelError(where, `has shape [${shape}], that is more than ${MAX_BYTES} bytes`)
     const quant = ['f64', 'f32', 'f16', 'u64', 'u32', 'bool'].includes(dtype)
       ? undefined
-      : quantOfTensor(table, { dtype, shape }, where)
+      : quantOfTensor(table, { dtype: stored, shape }, where)
     if (quant && this.recentred.has(t))
       return { dtype: 'i8', shape, quant: { ...quant, zero: quant.zero.map((z) => z - 128) } }
     return { dtype, shape, ...(quant && { quant }) }
@@ -288,9 +362,36 @@ class Importer {
     return offset > 1 ? buffer.outside(offset, buffer.get(BUFFER.size)) : buffer.get(BUFFER.data)
   }
 
-  /** The data of a constant, copied and aligned; undefined where the tensor has none. Packed types stay bytes. */
-  private data(t: number): Data | undefined {
+  /** Whether a constant has elements below 8 bits: they become int8. */
+  private isPacked(t: number): boolean {
+    const dtype = dtypeOfCode(this.tensors[t].table.get(TENSOR.type))
+    return (dtype === 'i4' || dtype === 'i2') && (this.bytes(t)?.length ?? 0) > 0
+  }
+
+  /** The stored bytes of a tensor, of a packed constant one for each element. */
+  private elements(t: number): Uint8Array {
     const bytes = this.bytes(t) ?? new Uint8Array(0)
+    if (!this.isPacked(t)) return bytes
+    const { table, name } = this.tensors[t]
+    const bits = dtypeOfCode(table.get(TENSOR.type)) === 'i4' ? 4 : 2
+    const n = count(table.get(TENSOR.shape) ?? [])
+    const each = 8 / bits
+    if (bytes.length !== Math.ceil(n / each))
+      throw new ModelError(
+        `tensor "${name}"`,
+        `has ${n} elements of ${bits} bits, that is ${Math.ceil(n / each)} bytes, its data has ${bytes.length}`,
+        DAMAGED,
+      )
+    const top = 32 - bits
+    return Uint8Array.from(
+      { length: n },
+      (_, i) => ((bytes[Math.floor(i / each)] >> (bits * (i % each))) << top) >> top,
+    )
+  }
+
+  /** The data of a constant, copied and aligned; undefined where the tensor has none. */
+  private data(t: number): Data | undefined {
+    const bytes = this.elements(t)
     const type = this.type(t)
     if (bytes.length === 0 && bytesOf(type) > 0) return undefined
     if (bytes.length !== bytesOf(type))
@@ -311,8 +412,11 @@ class Importer {
   }
 }
 
-/** Operators whose uint8 stays what it is: the way in and out of models that are int8 inside. */
-const KEEPS_UINT8: ReadonlySet<string> = new Set(['QUANTIZE', 'DEQUANTIZE', 'CAST'])
+/** What a subgraph of first contents may hold. */
+const INITIAL: ReadonlySet<number> = new Set([tfliteVarHandle.code, tfliteAssignVariable.code])
+
+/** Operators whose uint8 stays what it is: the way in and out of models that are int8 inside, and averages, which round. */
+const KEEPS_UINT8: ReadonlySet<string> = new Set(['QUANTIZE', 'DEQUANTIZE', 'CAST', 'AVERAGE_POOL_2D'])
 
 /** The type that a recentred tensor has in the file. */
 function uint8Of({ shape, quant }: TensorType): TensorType {

@@ -86,6 +86,8 @@ export interface OptionField {
 export interface TfliteNode {
   readonly inputs: readonly (Value | undefined)[]
   readonly options: Readonly<Record<string, OptionValue>>
+  /** Output 0 is uint8 in the file; it is read as int8, 128 lower. */
+  readonly unsigned?: boolean
   /** Types, names and tensor numbers of the outputs, and the layer's name. */
   readonly result: NodeOptions & { readonly types: readonly TensorType[] }
 }

@@ -116,8 +116,21 @@ export function checkAccumulation(node: Node<Accumulating>, channels: number, ax
 }
 
 /** A Q31 multiplier in 16 bits, and how far its product is shifted right. */
-function reduced(multiplier: number, shift: number): { multiplier: number; shift: number } {
+export function reduced(multiplier: number, shift: number): { multiplier: number; shift: number } {
   return { multiplier: multiplier < 0x7fff0000 ? (multiplier + 0x8000) >> 16 : 0x7fff, shift: 15 - shift }
+}
+
+/** An int64 sum by a multiplier of 16 bits. */
+export function requantizeWide(acc: number, { multiplier, shift }: ReturnType<typeof reduced>): number {
+  const scaled = (BigInt(acc) * BigInt(multiplier) + (1n << BigInt(shift - 1))) >> BigInt(shift)
+  return Number(BigInt.asIntN(32, scaled))
+}
+
+/** The same in the loop language; multiplier and shift are i32. */
+export function requantizeWideExpr(acc: Expr, multiplier: Expr, shift: Expr): Expr {
+  const by = L.op('extend', shift)
+  const half = L.op('shl', L.long(1), L.op('sub', by, L.long(1)))
+  return L.op('wrap', L.op('shr', L.op('add', L.op('mul', acc, L.op('extend', multiplier)), half), by))
 }
 
 /** The plain sum of one output, for `eval`: numbers throughout, sums of int64 stay below 2^53. */
@@ -164,11 +177,7 @@ export function evalSum(
   return {
     start,
     step: (acc, xe, we) => acc + xe * we,
-    finish(acc, c) {
-      const m = reduced(multiplier[c], shift[c])
-      const scaled = (BigInt(acc) * BigInt(m.multiplier) + (1n << BigInt(m.shift - 1))) >> BigInt(m.shift)
-      return limit(Number(BigInt.asIntN(32, scaled)))
-    },
+    finish: (acc, c) => limit(requantizeWide(acc, reduced(multiplier[c], shift[c]))),
   }
 }
 
@@ -293,12 +302,7 @@ function wideAccumulator(m: Multipliers, bias: Buf, b: Value | undefined, lo: nu
     head: p.head,
     start: (c) => L.declare('acc', b ? L.load(bias, c) : L.long(0)),
     step: (acc, xe, we) => L.set(acc, L.op('add', acc, L.op('extend', L.mul(xe, we)))),
-    finish(acc, c) {
-      const by = L.op('extend', L.load(shift, c))
-      const half = L.op('shl', L.long(1), L.op('sub', by, L.long(1)))
-      const scaled = L.op('add', L.op('mul', acc, L.op('extend', L.load(multiplier, c))), half)
-      return L.clamp(L.op('wrap', L.op('shr', scaled, by)), p.of.lo, p.of.hi)
-    },
+    finish: (acc, c) => L.clamp(requantizeWideExpr(acc, L.load(multiplier, c), L.load(shift, c)), p.of.lo, p.of.hi),
   }
 }
 

@@ -1,5 +1,6 @@
 // The list of operators, one line each.
 
+export { addN } from './add_n/op.ts'
 export { argmax, argmin } from './arg/op.ts'
 export { batchNorm } from './batch_norm/op.ts'
 export { add, div, mul, sub } from './binary/op.ts'
@@ -61,6 +62,7 @@ export {
   sum,
 } from './reduce/op.ts'
 export { resample } from './resample/op.ts'
+export { resizeBilinear } from './resize_bilinear/op.ts'
 export { resizeNearest } from './resize_nearest/op.ts'
 export { scatterElements } from './scatter/elements.ts'
 export { scatterNd } from './scatter/nd.ts'
@@ -119,3 +121,4 @@ export {
   swish,
   thresholdedRelu,
 } from './unary/op.ts'
+export { updateSlice } from './update_slice/op.ts'

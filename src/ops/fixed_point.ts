@@ -1,7 +1,7 @@
 // Transcendental functions in 32-bit fixed point, bit-exact to gemmlowp's, which TensorFlow Lite Micro's int8 softmax,
 // logistic and tanh are made of. A number with k integer bits is raw * 2^(k - 31); products are `srdhm`.
 
-import { rdivpot, srdhm } from '../loops/arith.ts'
+import { clz, rdivpot, srdhm } from '../loops/arith.ts'
 
 /** 1, saturated, with no integer bits. */
 export const ONE = 2 ** 31 - 1
@@ -72,4 +72,53 @@ export function tanh(a: number, integerBits: number): number {
   const e = expNegative(-Math.abs(a), integerBits + 1)
   const t = saturate((reciprocal(halfOfOnePlus(e)) - 2 ** 29) * 4)
   return a > 0 ? t : -t
+}
+
+const SQRT_HALF = 1518500250
+
+/** 1 / sqrt(x) of a whole number x as multiplier and shift of `requant`, 0 as if it were 1: five Newton steps from 1 in Q3.28. */
+export function inverseRoot(x: number): { multiplier: number; shift: number } {
+  if (x <= 1) return { multiplier: ONE, shift: 0 }
+  let [v, right] = [x, 11]
+  while (v >= 2 ** 29) {
+    v = Math.trunc(v / 4)
+    right++
+  }
+  const pairs = ((clz(v) - 1) >> 1) - 1
+  right -= pairs
+  const half = (((v << (2 * pairs)) >> 1) + 1) >> 1
+  let y = 2 ** 28
+  for (let i = 0; i < 5; i++) {
+    const cube = saturate(srdhm(srdhm(y, y), y) * 2 ** 6)
+    y = saturate(((srdhm(2 ** 28 + 2 ** 27, y) - srdhm(half, cube)) | 0) * 2 ** 3)
+  }
+  const multiplier = srdhm(y, SQRT_HALF)
+  return right < 0 ? { multiplier: multiplier << -right, shift: 0 } : { multiplier, shift: -right }
+}
+
+/** Constants of `logarithm`, Q0.31 where nothing else is said; `quarter` in Q6.25. */
+export const LOG = {
+  two: 1488522236,
+  sqrtHalf: SQRT_HALF,
+  fourthRootOfHalf: 1805811301,
+  numerator: 117049297,
+  denominator: [1057819769, 127690142, 638450708],
+  quarter: 2 ** 23,
+} as const
+
+/** ln x in Q5.26 for x >= 1 in Q12.19: the nearer of x and x / sqrt 2 to a power of two, then a rational function. */
+export function logarithm(x: number): number {
+  const lead = clz(x)
+  const above = saturate(srdhm(x * 2 ** (lead - 1), LOG.sqrtHalf) * 2)
+  const leadBelow = clz(srdhm(x, LOG.sqrtHalf)) - 1
+  const r = Math.min(above, saturate(x * 2 ** leadBelow))
+  const power = Math.max((12 - lead) * 2 ** 25 + LOG.quarter, (12 - leadBelow) * 2 ** 25 - LOG.quarter)
+  const p = Math.floor((r + LOG.fourthRootOfHalf + 1) / 2)
+  const q = 2 * (r - LOG.fourthRootOfHalf)
+  const square = srdhm(q, q)
+  const numerator = srdhm(q, r) + srdhm(srdhm(q, square), LOG.numerator)
+  const [d0, d2, d1] = LOG.denominator
+  const denominator = srdhm(p, d0 + q + srdhm(d2, square)) + srdhm(d1, q)
+  const fraction = srdhm(rdivpot(numerator, 6), oneOverOnePlus(denominator))
+  return saturate((srdhm(power, LOG.two) + fraction) * 2)
 }

@@ -1,8 +1,9 @@
-// Division of whole numbers where machines disagree: by zero the quotient is 0 and the remainder the dividend, and the
-// least number over -1 is itself. Quotients are truncated, or rounded down.
+// Division where machines disagree. Of whole numbers: by zero the quotient is 0 and the remainder the dividend, and the
+// least number over -1 is itself. Quotients are truncated, or rounded down. Of float32 numbers: remainders, which are exact.
 
 import * as L from '../loops/build.ts'
 import type { Expr, Num } from '../loops/ir.ts'
+import type { Steps } from '../loops/math.ts'
 
 export function divide(a: number, b: number): number {
   return b === 0 ? 0 : Math.trunc(a / b) | 0
@@ -61,4 +62,43 @@ export function floorDivideExpr(a: Expr, b: Expr, num: Num): Expr {
 export function floorRemainderExpr(a: Expr, b: Expr, num: Num): Expr {
   const { r, up } = rounds(a, b, num)
   return L.select(up, L.op('wadd', r, b), r)
+}
+
+/** Halvings from the largest float32 number over the least. */
+const HALVINGS = 278
+
+/** The remainder of float32 numbers with the dividend's sign, as C's `fmod`: what is left of subtracting the divisor's doubles. */
+export function realRemainderSteps(a: Expr, b: Expr): Steps {
+  const [declareA, x] = L.declare('ra', a)
+  const [declareB, d] = L.declare('rb', L.op('abs', b))
+  const [declareLeft, left] = L.declare('left', L.op('toF64', L.op('abs', x)))
+  const [declarePart, part] = L.declare('part', L.op('mul', L.op('toF64', d), L.double(2 ** (HALVINGS - 1))))
+  const step = L.loop('halving', HALVINGS, () => [
+    L.set(left, L.select(L.ge(left, part), L.op('sub', left, part), left)),
+    L.set(part, L.op('mul', part, L.double(0.5))),
+  ])
+  const [declareSize, size] = L.declare('size', L.op('toF32', left))
+  const signed = L.select(L.lt(x, L.float(0)), L.op('neg', size), size)
+  const defined = L.and(L.op('gt', d, L.float(0)), L.lt(L.op('abs', x), L.float(Number.POSITIVE_INFINITY)))
+  // A dividend that is smaller, zero of either sign included, is its own remainder
+  const result = L.select(L.lt(L.op('abs', x), d), x, signed)
+  return [
+    [declareA, declareB, declareLeft, declarePart, step, declareSize],
+    L.select(defined, result, L.float(Number.NaN)),
+  ]
+}
+
+/** The remainder of float32 numbers with the divisor's sign. */
+export function realFloorRemainder(a: number, b: number): number {
+  const r = a % b
+  return r !== 0 && r < 0 !== b < 0 ? Math.fround(r + b) : r
+}
+
+export function realFloorRemainderSteps(a: Expr, b: Expr): Steps {
+  const [declareB, divisor] = L.declare('divisor', b)
+  const [steps, remainder] = realRemainderSteps(a, divisor)
+  const [declareR, r] = L.declare('remainder', remainder)
+  const zero = L.float(0)
+  const differ = L.and(L.op('ne', r, zero), L.op('ne', L.lt(r, zero), L.lt(divisor, zero)))
+  return [[declareB, ...steps, declareR], L.select(differ, L.op('add', r, divisor), r)]
 }

@@ -15,6 +15,7 @@ import {
   onnxRange,
   onnxShape,
   onnxSize,
+  tfliteBroadcastArgs,
   tfliteFill,
   tfliteRange,
   tfliteRank,
@@ -40,12 +41,14 @@ import { onnxGemm } from './fully_connected/onnx.ts'
 import { onnxDequantizeLinear } from './quantize/onnx.ts'
 import { onnxConcat, onnxPad, onnxTranspose } from './shape/onnx.ts'
 import { onnxLogSoftmax, onnxSoftmax } from './softmax/onnx.ts'
+import { tfliteAssignVariable, tfliteCallOnce, tfliteReadVariable, tfliteVarHandle } from './state/tflite.ts'
 
 export const TFLITE_READINGS: readonly TfliteSpelling[] = [
   tfliteBatchToSpace,
   tfliteDepthToSpace,
   tfliteSpaceToBatch,
   tfliteSpaceToDepth,
+  tfliteBroadcastArgs,
   tfliteFill,
   tfliteRange,
   tfliteRank,
@@ -59,6 +62,10 @@ export const TFLITE_READINGS: readonly TfliteSpelling[] = [
   tfliteTile,
   tfliteMirrorPad,
   tfliteResizeBilinear,
+  tfliteVarHandle,
+  tfliteCallOnce,
+  tfliteReadVariable,
+  tfliteAssignVariable,
 ]
 
 export const ONNX_READINGS: readonly OnnxSpelling[] = [

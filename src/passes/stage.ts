@@ -15,6 +15,9 @@ import { inPlace } from './in_place.ts'
 /** Where the input is: held in memory as a whole, or given row by row while the program runs. */
 export type InputMode = 'held' | 'streamed'
 
+/** Rows of a block that are tried. */
+const SIZES = [1, 2, 4]
+
 /** A staged graph: its first `nodes` nodes go by blocks of at least `rows` rows. */
 export interface Staged {
   readonly graph: Graph
@@ -158,23 +161,37 @@ function canStream({ inputs, outputs }: Graph): boolean {
   return inputs.length === 1 && isImage(image) && !outputs.includes(image)
 }
 
-/** Which of the first nodes to stage, and in blocks of how many rows, so that the fewest bytes are live at once. */
+/** Stages that are nearly as good as the best by live bytes are compared by what they need in memory. */
+const FINALISTS = 6
+
+/**
+ * Which of the first nodes to stage, and in blocks of how many rows, so that the least memory is needed: first by live bytes,
+ * then by `bytesNeeded`, which places a graph's buffers. Undefined where no stage needs less than the graph as it is.
+ */
 export function stage(
   graph: Graph,
   input: InputMode = 'held',
-  sizes: readonly number[] = [1, 2, 4],
+  bytesNeeded: (graph: Graph) => number = (g) => Math.max(...liveBytes(g)),
 ): Staged | undefined {
   if (input === 'streamed' && !canStream(graph)) return undefined
-  const peakOf = (g: Graph) => Math.max(...liveBytes(g))
-  const before = input === 'held' ? peakOf(graph) : Number.POSITIVE_INFINITY
-  let best: (Staged & { readonly peak: number }) | undefined
+  const found: (Staged & { readonly peak: number })[] = []
   const end = stageable(graph)
-  for (let nodes = 1; nodes <= end; nodes++)
-    for (const rows of sizes) {
-      if (input === 'streamed' && graph.nodes.slice(nodes).some((n) => n.inputs.includes(graph.inputs[0]))) continue
+  for (let nodes = 1; nodes <= end; nodes++) {
+    if (input === 'streamed' && graph.nodes.slice(nodes).some((n) => n.inputs.includes(graph.inputs[0]))) continue
+    for (const rows of SIZES) {
       const staged = stageRows(graph, nodes, rows, input)
-      const peak = peakOf(staged)
-      if (peak < (best?.peak ?? before)) best = { graph: staged, nodes, rows, peak }
+      found.push({ graph: staged, nodes, rows, peak: Math.max(...liveBytes(staged)) })
     }
-  return best && { graph: verify(best.graph), nodes: best.nodes, rows: best.rows }
+  }
+  const limit = input === 'held' ? Math.max(...liveBytes(graph)) : Number.POSITIVE_INFINITY
+  const finalists = found
+    .filter((f) => f.peak < limit)
+    .sort((a, b) => a.peak - b.peak)
+    .slice(0, FINALISTS)
+  let best: { readonly staged: Staged; readonly bytes: number } | undefined
+  for (const { peak: _, ...staged } of finalists) {
+    const bytes = bytesNeeded(staged.graph)
+    if (!best || bytes < best.bytes) best = { staged, bytes }
+  }
+  return best && { ...best.staged, graph: verify(best.staged.graph) }
 }

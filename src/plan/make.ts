@@ -38,6 +38,9 @@ interface Arena {
   readonly live: readonly number[]
 }
 
+/** Effort of a placement that is only compared. */
+const QUICK = 1_000_000
+
 function up(bytes: number, align: number): number {
   return Math.ceil(bytes / align) * align
 }
@@ -190,6 +193,11 @@ function constantBytes(call: Call): number {
     return 'value' in arg && arg.value.storage === 'const' && arg.value.data ? [arg.value.data] : []
   })
   return [...new Set(data)].reduce((sum, d) => sum + d.byteLength, 0)
+}
+
+/** Bytes that the graph's tensors take when they are placed, without any kernel's working space. */
+export function placedBytes(graph: Graph): number {
+  return place(lifetimes(graph), QUICK).total
 }
 
 /** Plans `graph` for `target`, in the graph's order. The passes have run before; nothing is optimised here but placement. */

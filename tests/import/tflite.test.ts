@@ -179,8 +179,6 @@ describe('readTflite', () => {
       [7, new Int16Array(4).fill(0x0101)],
       [9, new Int8Array(4).fill(1)],
       [10, new Float64Array(new Uint8Array(32).fill(1).buffer)],
-      [17, new Uint8Array(2).fill(1)],
-      [19, new Uint8Array(1).fill(1)],
     ]
     for (const [type, data] of types) {
       const bytes = new Uint8Array((data as Uint8Array).byteLength).fill(1)
@@ -194,6 +192,23 @@ describe('readTflite', () => {
       )
       expect(graph.outputs[0].data).toEqual(data)
     }
+  })
+
+  it('unpacks constants of 4 and 2 bits to int8, the first element from the low bits', () => {
+    const unpacked = (type: number, data: Uint8Array, n: number) =>
+      readTflite(
+        file({
+          ...onePool,
+          tensors: [image, { shape: [n], type, buffer: 1, quant: { scale: [0.5], zero_point: [0] } }],
+          operators: [],
+          buffers: [{}, { data }],
+        }),
+      ).outputs[0]
+    const four = unpacked(17, Uint8Array.of(0x71, 0x8f, 0x0e), 5)
+    expect(four.data).toEqual(Int8Array.of(1, 7, -1, -8, -2))
+    expect(four.type).toMatchObject({ dtype: 'i8', shape: [5] })
+    expect(unpacked(19, Uint8Array.of(0b10110100, 0b01), 5).data).toEqual(Int8Array.of(0, 1, -1, -2, 1))
+    expect(() => unpacked(17, Uint8Array.of(0x71, 0x8f), 5)).toThrow(/5 elements of 4 bits, that is 3 bytes.*has 2/)
   })
 
   it('starts int8 variables at their zero point and all others at zero', () => {

@@ -1,8 +1,13 @@
 import { expect, test } from 'vitest'
+import { ModelError } from '../../src/errors.ts'
+import { writeOnnx } from '../../src/export/onnx.ts'
 import { onnxSpellings } from '../../src/import/onnx.ts'
+import { decodeModel } from '../../src/import/onnx_schema.ts'
+import type { Graph } from '../../src/ir/graph.ts'
+import type { OpCase } from '../../src/ops/case.ts'
 import { hostCompiler } from '../../src/run/host_c.ts'
-import { differs, type OnnxCase, onnxCases, RUNNERS, type Verdict, verdictOf } from './onnx_cases.ts'
-import { describeShared } from './shared.ts'
+import { dataSets, differs, graphOf, type OnnxCase, onnxCases, RUNNERS, type Verdict, verdictOf } from './onnx_cases.ts'
+import { describeShared, sharedModel, sharedNames } from './shared.ts'
 
 type Results = ReadonlyMap<string, { readonly ops: readonly string[]; readonly verdict: Verdict }>
 type Counts = Record<Verdict['kind'], number>
@@ -48,8 +53,30 @@ async function resultsOf(cases: readonly OnnxCase[], runner: string): Promise<Re
   return results
 }
 
+const modules = import.meta.glob<{ cases: readonly OpCase[] }>('../../src/ops/*/cases.ts', { eager: true })
+
+/** Types of the nodes in what the writer makes of the cases of operators, of those here that pass, and of the models. */
+function writtenTypes(results: Results): Set<string> {
+  const types = new Set<string>()
+  const add = (graph: Graph) => {
+    for (const { opType, domain } of decodeModel(writeOnnx(graph)).graph!.nodes)
+      types.add(domain ? `${domain}.${opType}` : `${opType}`)
+  }
+  for (const c of Object.values(modules).flatMap((m) => m.cases))
+    try {
+      add(c.graph())
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error
+    }
+  for (const c of onnxCases()) if (results.get(key(c))?.verdict.kind === 'pass') add(graphOf(c, dataSets(c)[0]).graph)
+  for (const name of sharedNames('models/onnx').filter((n) => n.endsWith('.onnx')))
+    add(sharedModel(`models/onnx/${name}`))
+  return types
+}
+
 /** docs/onnx-operators.md. */
 function page(results: Results): string {
+  const written = writtenTypes(results)
   const counts = countsByOperator(results)
   const names = [...new Set([...onnxSpellings().keys(), 'If', ...counts.keys()])].sort()
   const read = new Set([...onnxSpellings().keys(), 'If'])
@@ -57,7 +84,7 @@ function page(results: Results): string {
   const row = (name: string) => {
     const r = counts.get(name)
     const cases = r ? `${r.pass} of ${r.pass + r.refused + r.wrong}` : 'none here'
-    return `| ${name} | ${read.has(name) ? 'yes' : 'no'} | ${cases} |`
+    return `| ${name} | ${read.has(name) ? 'yes' : 'no'} | ${written.has(name) ? 'yes' : ''} | ${cases} |`
   }
   return [
     '# ONNX operators',
@@ -68,8 +95,11 @@ function page(results: Results): string {
     '',
     `Of ${eligible} cases ${total(results, 'pass')} pass and ${total(results, 'refused')} are refused.`,
     '',
-    '| operator | read | cases that pass |',
-    '|---|---|---|',
+    'Of what is read everything that these cases hold can be written as .onnx again, with the same bits; an operator that is',
+    'read as several others is written as those.',
+    '',
+    '| operator | read | written | cases that pass |',
+    '|---|---|---|---|',
     ...names.map(row),
     '',
     '## Refused cases',

@@ -131,5 +131,11 @@ function arg(name: 'argmax' | 'argmin', tflite: { name: string; code: number; id
   return op
 }
 
+/**
+ * Positions of the greatest elements along `axis`, of equal ones the first (`last`: the last). Input f32, i8, u8, i16,
+ * i32 or i64; output i32 or i64 (`dtype`), the axis gone, or 1 with `keepDims`. Refuses an axis without elements.
+ * TFLite ARG_MAX, ONNX ArgMax.
+ */
 export const argmax = arg('argmax', { name: 'ARG_MAX', code: 56, id: 40 }, 'ArgMax')
+/** Positions of the least elements along `axis`; everything else as `argmax`. TFLite ARG_MIN, ONNX ArgMin. */
 export const argmin = arg('argmin', { name: 'ARG_MIN', code: 79, id: 57 }, 'ArgMin')

@@ -101,6 +101,10 @@ function ofBatch(
   return [y, ...moved]
 }
 
+/**
+ * (x - mean) / sqrt(variance + epsilon) * scale + bias for each channel, as one product and one sum. Inputs x[N, C,
+ * ...], scale, bias, mean and variance of C elements each, all f32. ONNX BatchNormalization at inference.
+ */
 export const batchNorm: Op<BatchNorm> = {
   name: 'batch_norm',
 

@@ -90,6 +90,21 @@ export const cases: readonly OpCase[] = [
       return b.one(operator, [x, b.const('b', { dtype: 'i32', shape: [4] }, edge)], { clamp: {} })
     }),
   ]),
+  ...(
+    [
+      ['every divisor', 0.05, -3, 0.07, 9, 0.02, 5],
+      ['every divisor, small results', 0.001, 127, 3, -128, 9, 0],
+      ['every divisor, large results', 20, -128, 0.002, 127, 0.5, -7],
+    ] as const
+  ).map(([name, sa, za, sb, zb, sy, zy], i) =>
+    opCase(`div int8: ${name}`, (b) => {
+      const every = Int8Array.from({ length: 256 }, (_, k) => k - 128)
+      const some = Int8Array.from({ length: 33 }, (_, k) => Math.min(127, 8 * k - 128))
+      const [x, y] = [b.const('a', i8([33, 1], sa, za), some), b.const('b', i8([256], sb, zb), every)]
+      const limits = [{}, { min: 0 }, { min: 0, max: 6 }][i]
+      return b.one(div, [x, y], { clamp: limits }, { quant: quantOf(sy, zy) })
+    }),
+  ),
   ...(['f32', 'f64', 'f16', 'i8', 'u8', 'i16', 'i32', 'i64'] as const).map((dtype) =>
     opCase(`div ${dtype}`, (b) =>
       b.one(div, [b.input('a', { dtype, shape: [3, 5] }), b.input('b', { dtype, shape: [5] })], { clamp: {} }),

@@ -11,7 +11,7 @@ import { clampRange } from '../quant.ts'
 import { broadcastCall } from './broadcast.ts'
 import type { Binary } from './op.ts'
 import { type Combine, PLAIN } from './plain.ts'
-import { productRescale, sumRescale } from './rescale.ts'
+import { productRescale, quotientRescale, reciprocals, sumRescale } from './rescale.ts'
 
 interface Arithmetic {
   readonly parameters: Pick<Parameters<string>, 'bufs' | 'args' | 'head'>
@@ -56,6 +56,32 @@ function real(node: Node<Binary>, combine: Combine): Arithmetic {
   }
 }
 
+function quotient(node: Node<Binary>, ends: Record<'za' | 'zb' | 'zy' | 'lo' | 'hi', number>): Arithmetic {
+  const m = quotientRescale(node)
+  const { inverse, shift } = reciprocals(node)
+  const p = parameters('q', 'i32', { ...ends, my: m.multiplier, sy: m.shift })
+  const [I, S] = [L.buffer('inverse', 'i32', [256]), L.buffer('shift', 'i32', [256])]
+  const { za, zb, zy, lo, hi, my, sy } = p.of
+  return {
+    parameters: {
+      bufs: [...p.bufs, I, S],
+      args: [...p.args, { data: inverse }, { data: shift }],
+      head: p.head,
+    },
+    of(a, b) {
+      const d = L.op('sub', a, za)
+      const v = L.select(L.lt(b, zb), L.op('neg', d), d)
+      const size = L.op('xor', v, L.op('shr', v, 31))
+      const room = L.add(L.op('clz', size), -1)
+      const at = L.add(b, 128)
+      const exponent = L.op('sub', L.add(room, L.load(S, at)), sy)
+      const scaled = L.op('srdhm', L.op('srdhm', L.op('shl', v, room), L.load(I, at)), my)
+      const whole = L.select(L.op('gt', exponent, 31), 0, L.op('rdivpot', scaled, L.min(exponent, 31)))
+      return L.clamp(L.op('wadd', whole, zy), lo, hi)
+    },
+  }
+}
+
 function quantised(node: Node<Binary>, combine: Combine): Arithmetic {
   if (node.attrs.scaling) return real(node, combine)
   const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
@@ -70,6 +96,7 @@ function quantised(node: Node<Binary>, combine: Combine): Arithmetic {
       of: (a, b) => L.clamp(L.op('wadd', L.requant(L.mul(L.op('sub', a, za), L.op('sub', b, zb)), my, sy), zy), lo, hi),
     }
   }
+  if (combine === 'div') return quotient(node, ends)
   const { inputs, output, leftShift } = sumRescale(node, combine === 'sub' ? Math.fround : (x) => x)
   const p = parameters('q', 'i32', {
     ...ends,

@@ -1,6 +1,6 @@
 // Elementwise a + b, a - b, a * b and a / b with numpy broadcasting and a clamp on the result. With scales, int8 and int16
 // as TensorFlow Lite Micro's reference kernels compute them (operands shifted left and rescaled for sums, one
-// requantisation for products); int8 also as ONNX Runtime's QLinear operators mean them, on real numbers in float32;
+// requantisation for products; int8 quotients by the divisor's reciprocal); int8 also as ONNX Runtime's QLinear operators mean them, on real numbers in float32;
 // without scales, plain numbers.
 
 import { ModelError } from '../../errors.ts'
@@ -19,7 +19,7 @@ import { reading } from '../tflite.ts'
 import { broadcastEval, broadcastShape } from './broadcast.ts'
 import { lower } from './lower.ts'
 import { type Combine, PLAIN } from './plain.ts'
-import { productRescale, sumRescale } from './rescale.ts'
+import { evalQuotient, productRescale, quotientRescale, sumRescale } from './rescale.ts'
 
 /** `scaling` float: the reals that operands stand for are combined, and the result divided by its scale, in float32. */
 export type Binary = Attrs & { readonly clamp: Clamp; readonly scaling?: 'float' }
@@ -47,10 +47,20 @@ function check(node: Node<Binary>, combine: Combine): void {
       `has a fused activation on plain ${a.dtype}, supported are floats, i8 and i16 with scales`,
     )
   if (!a.quant && !b.quant && !y.quant) return
-  expectDtype(a, combine === 'div' ? FLOATS : ['i8', 'i16'], 'input with a scale', where)
+  expectDtype(a, combine === 'div' ? ['i8'] : ['i8', 'i16'], 'input with a scale', where)
   const zeros = [perTensor(a, 'input 0', where), perTensor(b, 'input 1', where), perTensor(y, 'output', where)]
   const shifted = zeros.find((q) => q.zero !== 0)
   if (a.dtype === 'i16' && shifted) throw new ModelError(where, `has zero point ${shifted.zero}, i16 needs 0`)
+  if (combine === 'div') {
+    const most = 22
+    if (node.attrs.scaling) throw new ModelError(where, 'has scaling float, quotients are scaled in integers')
+    if (quotientRescale(node).shift > most)
+      throw new ModelError(
+        where,
+        `output scale ${zeros[2].scale} is too small for input scales ${zeros[0].scale} and ${zeros[1].scale}`,
+      )
+    return
+  }
   if (node.attrs.scaling) {
     expectDtype(a, ['i8'], 'input with scaling float', where)
     if (zeros.some((q) => !(q.scale > 0 && q.scale < 2 ** 50)))
@@ -83,6 +93,10 @@ function evalElement(node: Node<Binary>, combine: Combine): (a: Scalar, b: Scala
     const f = Math.fround
     return (a, b) =>
       clamp(roundEven(f(real(f(sa * (Number(a) - za)), f(sb * (Number(b) - zb))) / y.quant!.scale[0])) + zy)
+  }
+  if (combine === 'div') {
+    const quotient = evalQuotient(node)
+    return (a, b) => clamp((quotient(Number(a), Number(b)) + zy) | 0)
   }
   if (combine === 'mul') {
     const m = productRescale(node)
@@ -171,7 +185,19 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
   return op
 }
 
+/**
+ * a + b with numpy broadcasting. f32, f64, f16 and integers without scales (integers wrap); i8 and i16 with one scale
+ * each as TensorFlow Lite Micro. `clamp` limits the real result, `scaling: 'float'` computes i8 as ONNX Runtime.
+ * Refuses operands of different types, shapes that do not broadcast and output scales that are too small. TFLite ADD,
+ * ONNX Add, QLinearAdd.
+ */
 export const add = binary('add', { name: 'ADD', code: 0, id: 11, pot: true })
+/** a - b; types and attributes as `add`. TFLite SUB, ONNX Sub. */
 export const sub = binary('sub', { name: 'SUB', code: 41, id: 28, pot: true })
+/** a * b; types and attributes as `add`. TFLite MUL, ONNX Mul, QLinearMul. */
 export const mul = binary('mul', { name: 'MUL', code: 18, id: 21, pot: false })
+/**
+ * a / b with numpy broadcasting; of integers without scales the quotient towards zero. f32, f64, f16, integers; with
+ * scales i8 only, without `scaling`. TFLite DIV, ONNX Div.
+ */
 export const div = binary('div', { name: 'DIV', code: 42, id: 29, pot: false })

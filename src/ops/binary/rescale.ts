@@ -1,7 +1,9 @@
-// How quantised operands meet: the multipliers of add, sub and mul, in the order of operations of TensorFlow Lite Micro's
-// Prepare steps (add and mul in float64, sub in float32).
+// How quantised operands meet: the multipliers of add, sub, mul and div, in the order of operations of TensorFlow Lite
+// Micro's Prepare steps (add and mul in float64, sub and div in float32).
 
 import type { Node, Value } from '../../ir/graph.ts'
+import { clz, rdivpot, srdhm } from '../../loops/arith.ts'
+import { oneOverOnePlus } from '../fixed_point.ts'
 import { quantizeMultiplier } from '../quant.ts'
 
 export interface Multiplier {
@@ -41,4 +43,32 @@ export function sumRescale(node: Node, round: (x: number) => number): Rescale {
 export function productRescale(node: Node): Multiplier {
   const [a, b, y] = scales(node)
   return quantizeMultiplier((a * b) / y)
+}
+
+/** For div: from the quotient of two offsets to the output. */
+export function quotientRescale(node: Node): Multiplier {
+  const [a, b, y] = scales(node)
+  return quantizeMultiplier(Math.fround(a / Math.fround(b * y)))
+}
+
+/** Stored int8 divisors, from -128 on: 1 / |offset| as a Q31 number in [1/2, 1) over 2^shift; 0 for the zero point. */
+export function reciprocals(node: Node): { inverse: Int32Array; shift: Int32Array } {
+  const sizes = Int32Array.from({ length: 256 }, (_, i) => Math.abs(i - 128 - node.inputs[1]!.type.quant!.zero[0]))
+  return {
+    inverse: sizes.map((v) => (v === 0 ? 0 : oneOverOnePlus(v * 2 ** clz(v) - 2 ** 31))),
+    shift: sizes.map((v) => (v === 0 ? 0 : 31 - clz(v))),
+  }
+}
+
+/** The quotient of two offsets in units of the output; 0 over the zero point, as plain whole numbers have it. */
+export function evalQuotient(node: Node): (a: number, b: number) => number {
+  const [za, zb] = node.inputs.map((v) => v!.type.quant!.zero[0])
+  const { multiplier, shift } = quotientRescale(node)
+  const { inverse, shift: right } = reciprocals(node)
+  return (a, b) => {
+    const v = b < zb ? za - a : a - za
+    const room = v === 0 ? 31 : clz(v < 0 ? ~v : v) - 1
+    const exponent = room + right[b + 128] - shift
+    return exponent > 31 ? 0 : rdivpot(srdhm(srdhm(v * 2 ** room, inverse[b + 128]), multiplier), exponent)
+  }
 }

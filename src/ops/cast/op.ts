@@ -89,6 +89,10 @@ function evaluate(x: ArrayLike<Scalar>, n: number, from: DType, to: DType): Data
   return y
 }
 
+/**
+ * Elements as type `to`: floats to integers truncated and saturated, anything to bool by whether it is zero, the rest
+ * to the nearest. f32, f64, f16, i8, u8, i16, i32, u32, i64, bool; scales are not looked at. TFLite CAST, ONNX Cast.
+ */
 export const cast: Op<Cast> = {
   name: 'cast',
 

@@ -1,5 +1,5 @@
 // Limits on real values as an operator of its own: max(min, x), then min(max, x). f32, and int8 or int16, which may change
-// scale and zero point on the way as TensorFlow Lite's RELU does.
+// scale and zero point on the way as TensorFlow Lite's RELU does (TensorFlow Lite Micro's RELU6 ignores the output's).
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
@@ -95,4 +95,8 @@ const clampOp: Op<Clamp> = {
   },
 }
 
+/**
+ * min(max, max(min, x)) on real values; an absent side is unlimited (ReLU: `{ min: 0 }`). f32, i8 and i16 with one
+ * scale, which may change on the way. TFLite RELU, RELU6, RELU_N1_TO_1, RELU_0_TO_1, ONNX Relu, Clip.
+ */
 export const clamp = clampOp

@@ -1,5 +1,5 @@
-// Operators whose result is known once shapes are: they are read into constants. TFLite's SHAPE, RANK, RANGE, FILL and
-// ZEROS_LIKE, ONNX's Shape, Size, ConstantOfShape and Range.
+// Operators whose result is known once shapes are: they are read into constants. TFLite's SHAPE, RANK, RANGE, FILL,
+// ZEROS_LIKE and BROADCAST_ARGS, ONNX's Shape, Size, ConstantOfShape and Range.
 
 import { ModelError } from '../../errors.ts'
 import type { Builder, NodeOptions } from '../../ir/build.ts'
@@ -7,6 +7,7 @@ import { bytesOf, elemOf, type TensorType, type Value } from '../../ir/graph.ts'
 import type { OnnxSpelling, TfliteSpelling } from '../../ir/op.ts'
 import { f32ToF16 } from '../../loops/float.ts'
 import { count, type Data, newData } from '../../loops/ir.ts'
+import { broadcastShape } from '../binary/broadcast.ts'
 import { numberAttr } from '../onnx.ts'
 import { scalarsOf } from '../scalars.ts'
 import { constantNumbers, operand, reading } from '../tflite.ts'
@@ -159,5 +160,18 @@ export const tfliteRank: TfliteSpelling = {
   read(build, node) {
     const { shape } = operand(node, 0, 'input', reading('rank', node)).type
     return constant(build, { dtype: 'i32', shape: [] }, Int32Array.of(shape.length), node.result)
+  },
+}
+
+export const tfliteBroadcastArgs: TfliteSpelling = {
+  name: 'BROADCAST_ARGS',
+  code: 145,
+  read(build, node) {
+    const where = reading('broadcast_args', node)
+    const [a, b] = [0, 1].map((i) => constantNumbers(node, i, 'shape', where))
+    const shape = broadcastShape(a, b)
+    if (!shape) throw new ModelError(where, `shapes [${a}] and [${b}] do not broadcast`)
+    if (node.result.types[0]?.dtype === 'i64') return longs(build, [shape.length], shape, node.result)
+    return constant(build, { dtype: 'i32', shape: [shape.length] }, Int32Array.from(shape), node.result)
   },
 }

@@ -9,6 +9,7 @@ import type { OnnxNode, OnnxSpelling, TfliteSpelling } from '../../ir/op.ts'
 import { gather } from '../gather/op.ts'
 import { axisOf, listAttr, listOf, numberAttr, stringAttr } from '../onnx.ts'
 import { resample } from '../resample/op.ts'
+import { RESIZE_OPTIONS, readStored } from '../resize_bilinear/op.ts'
 import { reshape } from '../shape/reshape.ts'
 import { constantNumbers, operand, reading } from '../tflite.ts'
 import { axisTable, type Coordinates, coordinate, type Interpolation, nearestPosition } from './coordinates.ts'
@@ -132,19 +133,13 @@ export const onnxUpsample: OnnxSpelling = {
 export const tfliteResizeBilinear: TfliteSpelling = {
   name: 'RESIZE_BILINEAR',
   code: 23,
-  options: {
-    id: 15,
-    fields: {
-      align_corners: { slot: 2, type: 'bool', default: false },
-      half_pixel_centers: { slot: 3, type: 'bool', default: false },
-    },
-  },
+  options: RESIZE_OPTIONS,
   read(build, node) {
     const where = reading('resize_bilinear', node)
     const x = operand(node, 0, 'input', where)
-    if (x.type.dtype !== 'f32') throw new ModelError(where, `input is ${x.type.dtype}, supported is f32`)
     if (x.type.shape.length !== 4) throw new ModelError(where, `input is [${x.type.shape}], expected 4 dimensions`)
     const { align_corners: aligned, half_pixel_centers: half } = node.options
+    if (x.type.dtype !== 'f32') return readStored(build, node)
     const mode = aligned ? 'align_corners' : half ? 'half_pixel' : 'asymmetric'
     const axes = constantNumbers(node, 1, 'size', where).map((size, d): Axis => {
       const to = tableLength(size, `axis ${d + 1} after resizing`, where)

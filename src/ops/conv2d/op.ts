@@ -36,6 +36,13 @@ function sumsOf({ inputs, attrs: { groups, pad } }: Node<Conv2d>): Sums {
   }
 }
 
+/**
+ * Convolution x[N, H, W, C] * w[O, KH, KW, C / groups] + b[O] (optional) -> y[N, OH, OW, O]. f32; i8 with i8 weights
+ * (one scale, or one for each output) and i32 bias; i16 with i8 weights and i64 or i32 bias. `clamp` is a fused
+ * activation on real values; `scaling`: `float` for ONNX Runtime's rounding of i8, `none` for the int32 sums. `stride`
+ * and `dilation` [height, width], `pad` [top, left, bottom, right] in elements. TFLite CONV_2D, ONNX Conv, ConvInteger,
+ * QLinearConv.
+ */
 export const conv2d: Op<Conv2d> = {
   name: 'conv2d',
 

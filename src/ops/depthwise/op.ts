@@ -45,6 +45,11 @@ function sumsOf({ inputs, attrs: { pad } }: Node<DepthwiseConv2d>): Sums {
   }
 }
 
+/**
+ * Depthwise convolution x[N, H, W, C] * w[1, KH, KW, C * M] + b[C * M] (optional) -> y[N, OH, OW, C * M]; output
+ * channel o reads input channel floor(o / M). Types, `clamp`, `scaling` and windows as `conv2d`, scales along axis 3.
+ * TFLite DEPTHWISE_CONV_2D; grouped ONNX Conv.
+ */
 export const depthwiseConv2d: Op<DepthwiseConv2d> = {
   name: 'depthwise_conv2d',
 

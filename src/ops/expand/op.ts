@@ -53,6 +53,10 @@ function lower(node: Node<Expand>): Call {
   return { kernel: L.kernel('expand', [X, Y], body), args: [{ value: x }, { value: y }] }
 }
 
+/**
+ * Repeats axes of extent 1 until the tensor has `shape` (numpy broadcasting). Any type with one scale or none. Refuses
+ * shapes that do not broadcast. TFLite BROADCAST_TO, ONNX Expand.
+ */
 export const expand: Op<Expand> = {
   name: 'expand',
 

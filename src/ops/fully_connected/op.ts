@@ -38,6 +38,12 @@ function sumsOf(node: Node<FullyConnected>): Sums | undefined {
   }
 }
 
+/**
+ * x, read as [M, K], * w[N, K] + b[N] (optional) -> y[M, N], with `keepDims` y[...x without its last axis, N]. f32; i8
+ * with i8 weights (one scale, or one for each output) and i32 bias; i16 with i8 weights and i64 or i32 bias. `clamp` is
+ * a fused activation on real values; `scaling`: `float` for ONNX Runtime's rounding of i8, `none` for the int32 sums.
+ * TFLite FULLY_CONNECTED, ONNX Gemm, MatMul with constant weights.
+ */
 export const fullyConnected: Op<FullyConnected> = {
   name: 'fully_connected',
 

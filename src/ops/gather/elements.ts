@@ -37,6 +37,11 @@ function infer([x, indices]: readonly (TensorType | undefined)[]): TensorType[] 
   return [{ ...x!, shape: indices!.shape }]
 }
 
+/**
+ * y[i] = x[i with its `axis` component replaced by indices[i]]; y has the shape of indices. Any type with one scale or
+ * none. Indices i32 or i64; negative ones count from the end, those outside are moved to the nearest element. ONNX
+ * GatherElements.
+ */
 export const gatherElements: Op<GatherElements> = {
   name: 'gather_elements',
 

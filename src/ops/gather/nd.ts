@@ -49,6 +49,11 @@ function infer([x, indices]: readonly (TensorType | undefined)[], { batchDims }:
   return [{ ...x!, shape: [...indices!.shape.slice(0, -1), ...x!.shape.slice(batchDims + K)] }]
 }
 
+/**
+ * y[b, m, q] = x[b, indices[b, m, 0], ..., indices[b, m, k - 1], q], with `batchDims` axes b that both have. Any type
+ * with one scale or none. Indices i32 or i64; negative ones count from the end, those outside are moved to the nearest
+ * element. TFLite GATHER_ND (no batch axes), ONNX GatherND.
+ */
 export const gatherNd: Op<GatherNd> = {
   name: 'gather_nd',
 

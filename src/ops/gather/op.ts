@@ -48,6 +48,11 @@ function infer([x, indices]: readonly (TensorType | undefined)[], { axis, batchD
   return [{ ...x!, shape }]
 }
 
+/**
+ * y[b, p, k, q] = x[b, p, indices[b, k], q] along `axis`, with `batchDims` axes b that both have. Any type with one
+ * scale or none. Indices i32 or i64; negative ones count from the end, those outside are moved to the nearest element.
+ * TFLite GATHER, EMBEDDING_LOOKUP, ONNX Gather.
+ */
 export const gather: Op<Gather> = {
   name: 'gather',
 

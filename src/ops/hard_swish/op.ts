@@ -20,6 +20,10 @@ function real(x: number): number {
   return Math.fround(Math.fround(x * (low < 6 ? low : 6)) / 6)
 }
 
+/**
+ * x * min(6, max(0, x + 3)) / 6. f32, and i8 with one scale, whose output scale is at least 1/128 of the input's.
+ * TFLite HARD_SWISH, ONNX HardSwish; Howard et al. 2019.
+ */
 export const hardSwish: Op<HardSwish> = {
   name: 'hard_swish',
 

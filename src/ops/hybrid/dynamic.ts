@@ -74,6 +74,11 @@ function lower(node: Node<DynamicQuantize>): Call {
   }
 }
 
+/**
+ * f32 [N, ...] to i8 [N, ...], with a scale f32[N] and a zero point i32[N] for each slice of the first axis, found
+ * while the model runs. Symmetric: scale max|x| / 127, zero 0; `asymmetric`: (max - min) / 255. TensorFlow Lite's
+ * dynamic range.
+ */
 export const dynamicQuantize: Op<DynamicQuantize> = {
   name: 'dynamic_quantize',
   spelled: {},

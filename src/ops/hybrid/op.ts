@@ -134,6 +134,11 @@ function writeFullyConnected(node: Node<HybridConv2d>, around: Surroundings): Tf
   }
 }
 
+/**
+ * y[n, oh, ow, o] = sum (x - zero[n]) * w * scale[n] * scale_w[o] + b[o]. Inputs: i8 data [N, H, W, C], i8 weights [O,
+ * KH, KW, C] with scales and zero point 0, scales f32[N], zero points i32[N], bias f32[O] (optional); output f32.
+ * TFLite CONV_2D and FULLY_CONNECTED with float inputs and i8 weights.
+ */
 export const hybridConv2d: Op<HybridConv2d> = {
   name: 'hybrid_conv2d',
   spelled: {

@@ -1,8 +1,9 @@
-// Log softmax over the last axis: (x - max) - log of the sum of e^(x - max), f32 with our own exponential and logarithm.
+// Log softmax over the last axis: (x - max) - log of the sum of e^(x - max). f32 with our own exponential and logarithm;
+// int8 bit-exact to TensorFlow Lite Micro, to an output of scale 1/16 and zero point 127.
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { Node, Value } from '../../ir/graph.ts'
+import { type Node, quantOf, type Value } from '../../ir/graph.ts'
 import type { Attrs, Call, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { expf, logf } from '../../loops/float.ts'
@@ -10,7 +11,9 @@ import { count } from '../../loops/ir.ts'
 import * as M from '../../loops/math.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
 import { shaped } from '../elementwise.ts'
-import { expectDtype } from '../quant.ts'
+import { expectDtype, perTensor } from '../quant.ts'
+import { MOST_ELEMENTS } from '../softmax/stored.ts'
+import { lowerInt8, rowInt8 } from './int8.ts'
 
 export type LogSoftmax = Attrs & Record<string, never>
 
@@ -49,6 +52,10 @@ function lower(node: Node<LogSoftmax>): Call {
   return { kernel: L.kernel('log_softmax', [X, Y], body), args: [{ value: x }, { value: node.outputs[0] }] }
 }
 
+/**
+ * x - max - log(sum(e^(x - max))) over the last axis. f32, and i8 with one scale to scale 1/16 and zero point 127.
+ * Refuses scalars. TFLite LOG_SOFTMAX, ONNX LogSoftmax.
+ */
 export const logSoftmax: Op<LogSoftmax> = {
   name: 'log_softmax',
   spelled: {
@@ -62,22 +69,37 @@ export const logSoftmax: Op<LogSoftmax> = {
       },
     ],
   },
-  infer: ([x]) => [shaped(x!)],
+  infer: ([x]) => [x!.quant ? { ...shaped(x!), quant: quantOf(1 / 16, 127) } : shaped(x!)],
   check(node) {
     const where = layer(node)
     expectInputs(node, 1)
     const x = node.inputs[0]!.type
-    expectDtype(x, ['f32'], 'input', where)
+    expectDtype(x, ['f32', 'i8'], 'input', where)
     if (x.shape.length === 0) throw new ModelError(where, 'input is a scalar, log_softmax needs at least one dimension')
     expectOutputs(node, [shaped(x)])
+    if (x.dtype === 'f32') return
+    perTensor(x, 'input', where)
+    const { scale, zero } = perTensor(node.outputs[0].type, 'output', where)
+    if (scale !== 1 / 16 || zero !== 127)
+      throw new ModelError(
+        where,
+        `output has scale ${scale} and zero point ${zero}, int8 log_softmax has 0.0625 and 127`,
+      )
+    if (x.shape.at(-1)! > MOST_ELEMENTS)
+      throw new ModelError(where, `last axis has ${x.shape.at(-1)} elements, int8 takes up to ${MOST_ELEMENTS}`)
   },
   eval(node, [x]) {
     const C = node.inputs[0]!.type.shape.at(-1)!
+    if (x instanceof Int8Array) {
+      const stored = new Int8Array(x.length)
+      for (let i = 0; i < x.length; i += C) stored.set(rowInt8(x.subarray(i, i + C), node.inputs[0]!.type), i)
+      return [stored]
+    }
     const y = new Float32Array(x!.length)
     for (let i = 0; i < y.length; i += C) y.set(row((x as Float32Array).subarray(i, i + C)), i)
     return [y]
   },
-  lower,
+  lower: (node) => (node.inputs[0]!.type.dtype === 'i8' ? lowerInt8(node) : lower(node)),
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
 }

@@ -74,6 +74,10 @@ function lower(node: Node<Lrn>): Call {
   }
 }
 
+/**
+ * x / (bias + alpha * sum of x^2)^beta, the sum over the elements from `before` to `after` places away along `axis`.
+ * f32. TFLite LOCAL_RESPONSE_NORMALIZATION, ONNX LRN.
+ */
 export const lrn: Op<Lrn> = {
   name: 'lrn',
   spelled: {

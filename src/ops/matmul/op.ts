@@ -148,6 +148,11 @@ function evaluate(node: Node<Matmul>, a: Data, b: Data): Data {
   return tensorOf(elem, Y.length, (i) => Y[i])
 }
 
+/**
+ * a[..., M, K] * b[..., K, N] -> y[..., M, N], leading axes broadcast; `transA`, `transB`: stored [K, M], [N, K]. f32,
+ * f64, f16, i32 and i64 (which wrap); i8 and i16 with one scale each, `scaling` as in `conv2d`. TFLite BATCH_MATMUL,
+ * ONNX MatMul.
+ */
 export const matmul: Op<Matmul> = {
   name: 'matmul',
   spelled: { tflite: [tflite], onnx: [onnx] },

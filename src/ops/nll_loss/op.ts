@@ -34,6 +34,11 @@ export function lossAttrs(node: OnnxNode): NllLoss {
   return { reduction, ...(given && { ignore: numberAttr(node, 'ignore_index', 0) }) }
 }
 
+/**
+ * -x[n, target[n, ...], ...] * weight[target], as it is (`reduction: 'none'`), summed, or divided by the sum of the
+ * weights (`mean`). x[N, C, ...] f32, target[N, ...] i32 or i64, weight[C] f32 (optional). Targets equal to `ignore`,
+ * or outside, give 0. ONNX NegativeLogLikelihoodLoss.
+ */
 export const nllLoss: Op<NllLoss> = {
   name: 'nll_loss',
   spelled: {

@@ -1,4 +1,4 @@
-import { f32, type OpCase, opCase } from '../case.ts'
+import { f32, i8, type OpCase, opCase } from '../case.ts'
 import { type Normalize, normalize } from './op.ts'
 
 interface Shape {
@@ -20,7 +20,7 @@ const SHAPES: Record<string, Shape> = {
   'Euclidean norm': { input: [2, 3, 6], attrs: { kind: 'l2', axis: 2, depth: 6, epsilon: 1e-6 } },
 }
 
-export const cases: readonly OpCase[] = Object.entries(SHAPES).map(([name, s]) =>
+const floats: readonly OpCase[] = Object.entries(SHAPES).map(([name, s]) =>
   opCase(`normalize f32: ${name}`, (b) => {
     const attrs: Normalize = { kind: 'layer', axis: 0, groups: 1, depth: 1, epsilon: 1e-5, outputs: 1, ...s.attrs }
     const channels = [attrs.groups * attrs.depth]
@@ -29,3 +29,21 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).map(([name, s]) =
     return b.add(normalize, [x, scale, s.shift ? b.floats('shift', channels) : undefined], attrs)
   }),
 )
+
+const INT8: readonly (readonly [readonly number[], number])[] = [
+  [[2, 3, 6], -3],
+  [[1, 5, 1], 0],
+  [[7], 127],
+  [[2, 700], -128],
+]
+
+export const cases: readonly OpCase[] = [
+  ...floats,
+  ...INT8.map(([shape, zero]) =>
+    opCase(`normalize int8: Euclidean norm of [${shape}], zero point ${zero}`, (b) => {
+      const axis = shape.length - 1
+      const attrs: Normalize = { kind: 'l2', axis, groups: 1, depth: shape[axis], epsilon: 1e-6, outputs: 1 }
+      return b.one(normalize, [b.input('x', i8(shape, 0.02, zero))], attrs)
+    }),
+  ),
+]

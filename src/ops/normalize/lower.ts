@@ -3,7 +3,8 @@
 import type { Node, Value } from '../../ir/graph.ts'
 import type { Arg, Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import type { Buf, Expr, Stmt } from '../../loops/ir.ts'
+import { type Buf, count, type Expr, type Stmt } from '../../loops/ir.ts'
+import { inverseRootSteps } from '../fixed_point_steps.ts'
 import { parameters } from '../parameters.ts'
 import { type Normalize, viewOf } from './op.ts'
 
@@ -58,4 +59,33 @@ export function lower(node: Node<Normalize>): Call {
     ...node.outputs.map((value) => ({ value })),
   ]
   return { kernel: L.kernel('normalize', bufs, ...p.head, body), args }
+}
+
+export function lowerInt8(node: Node<Normalize>): Call {
+  const [x, y] = [node.inputs[0] as Value, node.outputs[0]]
+  const D = node.attrs.depth
+  const view = [count(x.type.shape) / D, D]
+  const X = L.buffer('x', 'i8', view)
+  const Y = L.buffer('y', 'i8', view, 'write')
+  const p = parameters('q', 'i32', { zx: x.type.quant!.zero[0] })
+  const body = L.parallel('n', view[0], (n) => {
+    const [declareSum, sum] = L.declare('sum', 0)
+    const root = inverseRootSteps(sum, 'root')
+    const [declareShift, shift] = L.declare('shift', L.add(root.shift, 7))
+    const centred = (d: Expr) => L.op('sub', L.load(X, n, d), p.of.zx)
+    return [
+      declareSum,
+      L.loop('s', D, (d) => {
+        const [declare, v] = L.declare('v', centred(d))
+        return [declare, L.set(sum, L.add(sum, L.mul(v, v)))]
+      }),
+      ...root.stmts,
+      declareShift,
+      L.parallel('d', D, (d) => L.store(Y, [n, d], L.clamp(L.requant(centred(d), root.multiplier, shift), -128, 127))),
+    ]
+  })
+  return {
+    kernel: L.kernel('normalize_int8', [X, ...p.bufs, Y], ...p.head, body),
+    args: [{ value: x }, ...p.args, { value: y }],
+  }
 }

@@ -28,6 +28,11 @@ function sizes(node: Node<OneHot>) {
   return { P: count(shape.slice(0, node.attrs.axis)), Q: count(shape.slice(node.attrs.axis)) }
 }
 
+/**
+ * y[p, d, q] = values[indices[p, q] == d ? 1 : 0], with `depth` entries d along `axis` of the output. Indices i32 or
+ * i64, negative ones from the end, outside: all off; values are [off, on], their type the output's. TFLite ONE_HOT,
+ * ONNX OneHot.
+ */
 export const oneHot: Op<OneHot> = {
   name: 'one_hot',
 

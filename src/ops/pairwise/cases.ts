@@ -67,7 +67,7 @@ function quantised(name: string, row: Pairwise): OpCase[] {
     const b = stored([7], row.stored === 'slope' ? 'i8' : dtype, 0.02, 9 * zero)
     return row.stored === 'raw' ? [a, { ...a, shape: [7] }, [0.05, -3 * zero]] : [a, b, [0.11, -20 * zero]]
   }
-  const dtypes: readonly DType[] = row.stored === undefined ? [] : row.stored === 'compare' ? ['i8'] : ['i8', 'i16']
+  const dtypes: readonly DType[] = row.stored === undefined ? [] : ['i8', 'i16']
   return dtypes.map((dtype) =>
     opCase(`${name} ${dtype} with scales`, (b) => {
       const [x, y, out] = types(dtype)

@@ -21,7 +21,7 @@ export type Plain = Attrs & Record<string, never>
 /** Dtypes that the row takes with scales, by what it does to them. */
 const STORED: Record<NonNullable<Pairwise['stored']>, readonly DType[]> = {
   raw: ['i8', 'i16'],
-  compare: ['i8'],
+  compare: ['i8', 'i16'],
   difference: ['i8', 'i16'],
   slope: ['i8', 'i16'],
 }
@@ -121,11 +121,22 @@ function pairwise(
   return op
 }
 
+/**
+ * The larger of a and b with numpy broadcasting. f32, f64, f16 and integers without scales; i8 and i16 where both and
+ * the output have one scale. TFLite MAXIMUM, ONNX Max.
+ */
 export const maximum = pairwise('maximum', ROWS.maximum, (op) => [variadic('Max', op)])
+/** The smaller of a and b; types as `maximum`. TFLite MINIMUM, ONNX Min. */
 export const minimum = pairwise('minimum', ROWS.minimum, (op) => [variadic('Min', op)])
+/** (a - b)^2 with numpy broadcasting. f32, i32 (wraps), i8 and i16 with scales. TFLite SQUARED_DIFFERENCE. */
 export const squaredDifference = pairwise('squared_difference', ROWS.squared_difference)
+/** floor(a / b) with numpy broadcasting. f32, i8, i16, i32, i64 without scales. TFLite FLOOR_DIV. */
 export const floorDiv = pairwise('floor_div', ROWS.floor_div)
+/** a - b * trunc(a / b) with numpy broadcasting, a where b is 0: the sign of a. Integers. ONNX Mod with fmod 1. */
 export const remainder = pairwise('remainder', ROWS.remainder)
+/**
+ * a - b * floor(a / b) with numpy broadcasting, a where b is 0: the sign of b. Integers. TFLite FLOOR_MOD, ONNX Mod.
+ */
 export const floorMod = pairwise('floor_mod', ROWS.floor_mod, (op) => [
   {
     name: 'Mod',
@@ -134,7 +145,15 @@ export const floorMod = pairwise('floor_mod', ROWS.floor_mod, (op) => [
     write: ({ inputs }) => ({ inputs, attrs: { fmod: 0 } }),
   },
 ])
+/**
+ * a^b with numpy broadcasting. f32, f16, i32 and i64 (which wrap; a negative exponent leaves what truncation does).
+ * TFLite POW, ONNX Pow.
+ */
 export const pow = pairwise('pow', ROWS.pow, (op) => [powSpelling(op)])
+/**
+ * x where x >= 0, otherwise x * slope, with numpy broadcasting. f32, f16, f64; i8 with scales, i16 with an i8 slope.
+ * TFLite PRELU, ONNX PRelu.
+ */
 export const prelu = pairwise('prelu', ROWS.prelu, (op) => [
   {
     name: 'PRelu',
@@ -142,15 +161,33 @@ export const prelu = pairwise('prelu', ROWS.prelu, (op) => [
     write: ({ inputs }) => ({ inputs, attrs: {} }),
   },
 ])
+/**
+ * a == b as bool, with numpy broadcasting. f32, f64, f16 and integers without scales; i8 and i16 with scales below 1,
+ * which are compared as reals; bool. TFLite EQUAL, ONNX Equal.
+ */
 export const equal = pairwise('equal', ROWS.equal)
+/** a != b as bool; types as `equal`. TFLite NOT_EQUAL. */
 export const notEqual = pairwise('not_equal', ROWS.not_equal)
+/**
+ * a < b as bool, with numpy broadcasting. f32, f64, f16 and integers without scales; i8 and i16 with scales below 1,
+ * which are compared as reals. TFLite LESS, ONNX Less.
+ */
 export const less = pairwise('less', ROWS.less)
+/** a <= b as bool; types as `less`. TFLite LESS_EQUAL, ONNX LessOrEqual. */
 export const lessEqual = pairwise('less_equal', ROWS.less_equal)
+/** a > b as bool; types as `less`. TFLite GREATER, ONNX Greater. */
 export const greater = pairwise('greater', ROWS.greater)
+/** a >= b as bool; types as `less`. TFLite GREATER_EQUAL, ONNX GreaterOrEqual. */
 export const greaterEqual = pairwise('greater_equal', ROWS.greater_equal)
+/** Whether both are true, with numpy broadcasting. bool. TFLite LOGICAL_AND, ONNX And. */
 export const logicalAnd = pairwise('logical_and', ROWS.logical_and)
+/** Whether either is true, with numpy broadcasting. bool. TFLite LOGICAL_OR, ONNX Or. */
 export const logicalOr = pairwise('logical_or', ROWS.logical_or)
+/** Whether exactly one is true, with numpy broadcasting. bool. ONNX Xor. */
 export const logicalXor = pairwise('logical_xor', ROWS.logical_xor)
+/** a & b bit by bit, with numpy broadcasting. i8, u8, i16, i32, i64. ONNX BitwiseAnd. */
 export const bitwiseAnd = pairwise('bitwise_and', ROWS.bitwise_and)
+/** a | b bit by bit, with numpy broadcasting. i8, u8, i16, i32, i64. ONNX BitwiseOr. */
 export const bitwiseOr = pairwise('bitwise_or', ROWS.bitwise_or)
+/** a ^ b bit by bit, with numpy broadcasting. i8, u8, i16, i32, i64. ONNX BitwiseXor. */
 export const bitwiseXor = pairwise('bitwise_xor', ROWS.bitwise_xor)

@@ -6,7 +6,16 @@ import * as L from '../../loops/build.ts'
 import { powf } from '../../loops/float.ts'
 import type { Expr, Num, OpName } from '../../loops/ir.ts'
 import * as M from '../../loops/math.ts'
-import { floorDivide, floorDivideExpr, floorDivideLong, floorRemainderExpr, remainderExpr } from '../integers.ts'
+import {
+  floorDivide,
+  floorDivideExpr,
+  floorDivideLong,
+  floorRemainderExpr,
+  realFloorRemainder,
+  realFloorRemainderSteps,
+  realRemainderSteps,
+  remainderExpr,
+} from '../integers.ts'
 import type { Scalars } from '../scalars.ts'
 
 export interface Pairwise extends Scalars {
@@ -144,17 +153,19 @@ export const ROWS = {
     tflite: { name: 'FLOOR_DIV', code: 90 },
   },
   floor_mod: {
-    dtypes: INTEGERS,
+    dtypes: ['f32', ...INTEGERS],
+    f32: realFloorRemainder,
     int: (a, b) => (b === 0 ? a : a - b * Math.floor(a / b)),
     long: (a, b) => (b === 0n ? a : ((a % b) + b) % b),
-    expr: ([a, b], num) => floorRemainderExpr(a, b, num),
+    expr: ([a, b], num) => (num === 'f32' ? realFloorRemainderSteps(a, b) : floorRemainderExpr(a, b, num)),
     tflite: { name: 'FLOOR_MOD', code: 95 },
   },
   remainder: {
-    dtypes: INTEGERS,
+    dtypes: ['f32', 'f16', ...INTEGERS],
+    f32: (a, b) => a % b,
     int: (a, b) => (b === 0 ? a : a % b),
     long: (a, b) => (b === 0n ? a : a % b),
-    expr: ([a, b], num) => remainderExpr(a, b, num),
+    expr: ([a, b], num) => (num === 'f32' ? realRemainderSteps(a, b) : remainderExpr(a, b, num)),
   },
   pow: {
     dtypes: ['f32', 'f16', 'i32', 'i64'],
@@ -192,10 +203,13 @@ export const ROWS = {
     (a, b) => a | b,
     'BitwiseOr',
   ),
-  bitwise_xor: bitwise(
-    'xor',
-    (a, b) => a ^ b,
-    (a, b) => a ^ b,
-    'BitwiseXor',
-  ),
+  bitwise_xor: {
+    ...bitwise(
+      'xor',
+      (a, b) => a ^ b,
+      (a, b) => a ^ b,
+      'BitwiseXor',
+    ),
+    tflite: { name: 'BITWISE_XOR', code: 160 },
+  },
 } satisfies Readonly<Record<string, Pairwise>>

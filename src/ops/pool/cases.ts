@@ -1,4 +1,5 @@
-import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { quantOf } from '../../ir/graph.ts'
+import { f32, i8, i16, type OpCase, opCase } from '../case.ts'
 import { averagePool2d, lpPool2d, maxPool2d, type Pool } from './op.ts'
 
 interface Shape {
@@ -33,6 +34,9 @@ const more: readonly OpCase[] = Object.entries(MORE).flatMap(([name, s]) => {
   return [
     opCase(`average_pool2d f32: ${name}`, (b) => b.one(averagePool2d, [b.input('x', x)], attrs)),
     opCase(`average_pool2d int8: ${name}`, (b) => b.one(averagePool2d, [b.input('x', i8(s.input, 0.1, 3))], attrs)),
+    opCase(`average_pool2d uint8: ${name}`, (b) =>
+      b.one(averagePool2d, [b.input('x', { dtype: 'u8', shape: s.input, quant: quantOf(0.1, 130) })], attrs),
+    ),
     opCase(`max_pool2d f32: ${name}`, (b) => b.one(maxPool2d, [b.input('x', x)], attrs)),
     opCase(`max_pool2d u8: ${name}`, (b) => b.one(maxPool2d, [b.input('x', { dtype: 'u8', shape: s.input })], attrs)),
     opCase(`max_pool2d i8: ${name}`, (b) => b.one(maxPool2d, [b.input('x', { dtype: 'i8', shape: s.input })], attrs)),
@@ -53,6 +57,7 @@ const plain: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s]) => {
   )
   const others = [averagePool2d, maxPool2d].flatMap((op) => [
     opCase(`${op.name} int8: ${name}`, (b) => b.one(op, [b.input('x', i8(s.input, 0.05, -3))], attrs)),
+    opCase(`${op.name} int16: ${name}`, (b) => b.one(op, [b.input('x', i16(s.input, 0.0003))], attrs)),
     opCase(`${op.name} f32: ${name}`, (b) => b.one(op, [b.input('x', f32(s.input))], attrs)),
   ])
   return [...others, norm]

@@ -131,7 +131,8 @@ export function lowerAverage(node: Node<Pool>): Call {
       step: (acc, x) => L.add(acc, x),
       finish: divided,
     })
-  const safe = node.attrs.kernel[0] * node.attrs.kernel[1] * 256 < 2 ** 31
+  const { min, max } = rangeOf(node.outputs[0].type.dtype)
+  const safe = node.attrs.kernel[0] * node.attrs.kernel[1] * (max - min + 1) < 2 ** 31
   const plus = (a: Expr, b: Expr) => L.op(safe ? 'add' : 'wadd', a, b)
   return lowerPool(node, true, {
     start: L.int(0),

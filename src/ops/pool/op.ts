@@ -1,12 +1,12 @@
 // Average, maximum and Lp norm over windows of NHWC images: x[N, H, W, C] -> y[N, OH, OW, C]. Only what lies inside the
-// image counts, in averages also the padding of `counted`. int8 works on stored values and rounds averages half away from
-// zero (TensorFlow Lite Micro's reference kernels, which ask for one quantisation on both sides).
+// image counts, in averages also the padding of `counted`. int8 and int16 work on stored values and round averages half away
+// from zero (TensorFlow Lite Micro's reference kernels, which ask for one quantisation on both sides).
 
 import { ModelError } from '../../errors.ts'
-import { layer } from '../../ir/build.ts'
-import type { DType, Node, TensorType } from '../../ir/graph.ts'
+import { type Builder, layer } from '../../ir/build.ts'
+import type { DType, Node, Quant, TensorType, Value } from '../../ir/graph.ts'
 import { tableLength } from '../../ir/limits.ts'
-import type { Attrs, Op, TfliteSpelling } from '../../ir/op.ts'
+import type { Attrs, Op, TfliteNode, TfliteSpelling } from '../../ir/op.ts'
 import { newData } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
 import { together } from '../channels.ts'
@@ -21,6 +21,7 @@ import {
   perTensor,
   rangeOf,
 } from '../quant.ts'
+import { quantize } from '../quantize/op.ts'
 import {
   eachTap,
   expectWindow,
@@ -98,7 +99,7 @@ function check(node: Node<Pool>, dtypes: readonly DType[]): void {
   if (([0, 1] as const).some((d) => tapsAlong(d, x.shape[d + 1], node.outputs[0].type.shape[d + 1], taken).includes(0)))
     throw new ModelError(where, `padding [${pad}] leaves windows [${kernel}] without an element of [${x.shape}]`)
   if (!x.quant) {
-    if (x.dtype === 'i8' && dtypes.length < 3) perTensor(x, 'input', where)
+    if (x.dtype !== 'f32' && node.op.name === 'average_pool2d') perTensor(x, 'input', where)
     return
   }
   const [from, to] = [perTensor(x, 'input', where), perTensor(node.outputs[0].type, 'output', where)]
@@ -107,6 +108,20 @@ function check(node: Node<Pool>, dtypes: readonly DType[]): void {
       where,
       `output has scale ${to.scale} and zero point ${to.zero}, input has ${from.scale} and ${from.zero}; they must agree`,
     )
+}
+
+/** Averages of uint8 that is read 128 lower round halves up: they are formed on what the file holds. */
+function unsignedAverage(build: Builder, x: Value, attrs: Pool, result: TfliteNode['result']): Value[] {
+  const inner = (what: string, { scale, zero }: Quant) => ({
+    from: result.from,
+    names: [`${result.names?.[0] ?? result.from}/${what}`],
+    quant: { scale, zero: zero.map((z) => z + 128) },
+  })
+  const [y] = result.types
+  const raw = x.type.dtype === 'u8' ? x : build.one(quantize, [x], { dtype: 'u8' }, inner('uint8', x.type.quant!))
+  if (y.dtype === 'u8') return build.add(averagePool2d, [raw], attrs, result)
+  const average = build.one(averagePool2d, [raw], attrs, inner('average', y.quant!))
+  return build.add(quantize, [average], { dtype: 'i8' }, result)
 }
 
 function spelling(name: string, code: number, op: () => Op<Pool>): TfliteSpelling<Pool> {
@@ -122,7 +137,7 @@ function spelling(name: string, code: number, op: () => Op<Pool>): TfliteSpellin
         fused_activation_function: { slot: 5, type: 'i8', default: 0 },
       },
     },
-    read(build, { inputs, options: o, result }) {
+    read(build, { inputs, options: o, unsigned, result }) {
       const where = `${op().name} "${result.from}"`
       const [x] = inputs
       if (x?.type.shape.length !== 4) throw new ModelError(where, `input is [${x?.type.shape}], expected 4 dimensions`)
@@ -131,7 +146,10 @@ function spelling(name: string, code: number, op: () => Op<Pool>): TfliteSpellin
       const pad = padOfTflite(o.padding, x.type.shape.slice(1, 3), kernel, stride, [1, 1])
       const clamp = clampOfTflite(o.fused_activation_function, where)
       const norm = code === 12 ? { p: 2, mean: true } : {}
-      return build.add(op(), [x], { kernel, stride, pad, clamp, ...norm }, result)
+      const attrs = { kernel, stride, pad, clamp, ...norm }
+      if (name === 'AVERAGE_POOL_2D' && (unsigned || (x.type.quant && result.types[0]?.dtype === 'u8')))
+        return unsignedAverage(build, x, attrs, result)
+      return build.add(op(), [x], attrs, result)
     },
     write(node) {
       const { inputs, attrs: a } = node
@@ -234,9 +252,15 @@ function pool(
   }
 }
 
+/**
+ * Means over windows of x[N, H, W, C] -> y[N, OH, OW, C]; only elements inside the image count, and the padding that
+ * `counted` names as zeros. `kernel`, `stride`, `dilation` [height, width], `pad` [top, left, bottom, right]. f32, i8
+ * and i16 with equal scales on both sides. Refuses windows without an element. TFLite AVERAGE_POOL_2D, ONNX
+ * AveragePool.
+ */
 export const averagePool2d: Op<Pool> = pool(
   'average_pool2d',
-  ['f32', 'i8'],
+  ['f32', 'i8', 'u8', 'i16'],
   {
     tflite: [spelling('AVERAGE_POOL_2D', 1, () => averagePool2d)],
     onnx: [onnxPool('AveragePool', () => averagePool2d)],
@@ -249,15 +273,23 @@ export const averagePool2d: Op<Pool> = pool(
   },
 )
 
+/**
+ * Greatest elements of windows of x[N, H, W, C]; attributes as `averagePool2d`. f32, i8, u8, i16. TFLite MAX_POOL_2D,
+ * ONNX MaxPool.
+ */
 export const maxPool2d: Op<Pool> = pool(
   'max_pool2d',
-  ['f32', 'i8', 'u8'],
+  ['f32', 'i8', 'u8', 'i16'],
   { tflite: [spelling('MAX_POOL_2D', 17, () => maxPool2d)], onnx: [onnxPool('MaxPool', () => maxPool2d)] },
   lowerMax,
   (elements, float, _, __, dtype) =>
     elements.reduce((best, e) => (best < e ? e : best), float ? FLOAT_LOWEST : rangeOf(dtype).min),
 )
 
+/**
+ * Norms of windows of x[N, H, W, C]: sum |x|^p, divided by the number of elements with `mean`, to the power 1 / p; `p`
+ * 1 or 2, the rest as `averagePool2d`. f32. TFLite L2_POOL_2D, ONNX LpPool.
+ */
 export const lpPool2d: Op<Pool> = pool(
   'lp_pool2d',
   ['f32'],

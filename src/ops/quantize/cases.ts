@@ -61,6 +61,10 @@ export const cases: readonly OpCase[] = [
       ['16 bits to 8', 'i16', 0.0004, 0, 'i8', 0.1, 7],
       ['8 bits to 32', 'i8', 0.1, -3, 'i32', 0.00003, 0],
       ['8 bits to 16', 'i8', 0.1, -3, 'i16', 0.0004, 0],
+      ['16 bits to 16', 'i16', 0.0003, 0, 'i16', 0.0004, 0],
+      ['16 bits to 32', 'i16', 0.0003, 0, 'i32', 0.000001, 0],
+      ['32 bits to 8', 'i32', 0.02, 0, 'i8', 0.1, 7],
+      ['32 bits to 16', 'i32', 0.0000003, 5, 'i16', 0.0004, 0],
     ] as const
   ).map(([name, from, sx, zx, to, sy, zy]) =>
     opCase(`requantize to ${name}`, (b) =>

@@ -45,9 +45,10 @@ export function lowerQuantize(node: Node<Quantize>): Call {
   const { multiplier, shift } = requantizeMultiplier(node)
   const zx = node.inputs[0]!.type.quant!.zero[0]
   const p = parameters('q', 'i32', { zx, zy, lo: min, hi: max, m: multiplier, s: shift })
+  const minus = node.inputs[0]!.type.dtype === 'i32' ? 'wsub' : 'sub'
   return elementwise('requantize', node, p, (x) => [
     [],
-    L.clamp(L.op('wadd', L.requant(L.op('sub', x, p.of.zx), p.of.m, p.of.s), p.of.zy), p.of.lo, p.of.hi),
+    L.clamp(L.op('wadd', L.requant(L.op(minus, x, p.of.zx), p.of.m, p.of.s), p.of.zy), p.of.lo, p.of.hi),
   ])
 }
 

@@ -29,6 +29,11 @@ export function pairIsIdentity(type: TensorType): boolean {
   return STORED.includes(type.dtype) && scale >= 2 ** -126 && scale <= 2 ** 110
 }
 
+/**
+ * zero + round(x / scale), saturated, halves away from zero (`ties: 'even'`: to the even one). f32 to i8, u8 or i16
+ * (`dtype`); i8, u8, i16 or i32 to one of these with another scale, by one requantisation. The output's scale is given
+ * with the node. TFLite QUANTIZE, ONNX QuantizeLinear.
+ */
 export const quantize: Op<Quantize> = {
   name: 'quantize',
 
@@ -51,7 +56,7 @@ export const quantize: Op<Quantize> = {
     const where = layer(node)
     expectInputs(node, 1)
     const x = node.inputs[0]!.type
-    expectDtype(x, ['f32', ...STORED], 'input', where)
+    expectDtype(x, ['f32', ...STORED, 'i32'], 'input', where)
     expectOutputs(node, [shaped(x, node.attrs.dtype)])
     const y = node.outputs[0].type
     expectDtype(y, x.dtype === 'f32' ? STORED : [...STORED, 'i32'], 'output', where)
@@ -77,7 +82,7 @@ export const quantize: Op<Quantize> = {
     const zx = node.inputs[0]!.type.quant!.zero[0]
     const m = requantizeMultiplier(node)
     for (let i = 0; i < Y.length; i++)
-      Y[i] = Math.min(max, Math.max(min, (requant(X[i] - zx, m.multiplier, m.shift) + zero) | 0))
+      Y[i] = Math.min(max, Math.max(min, (requant((X[i] - zx) | 0, m.multiplier, m.shift) + zero) | 0))
     return [Y]
   },
 
@@ -100,6 +105,7 @@ export const quantize: Op<Quantize> = {
   },
 }
 
+/** scale * (x - zero) in f32, of i8, u8 or i16 with one scale. TFLite DEQUANTIZE, ONNX DequantizeLinear. */
 export const dequantize: Op<Dequantize> = {
   name: 'dequantize',
 

@@ -12,6 +12,10 @@ import { expectDtype } from '../quant.ts'
 /** What the elements mean is in the output's type. */
 export type Retype = Record<string, never>
 
+/**
+ * The same stored elements with the quantisation of the output's type, or none. i8, u8, i16, i32. No file has it:
+ * ONNX's quantised operators are read with it.
+ */
 export const retype: Op<Retype> = {
   name: 'retype',
   spelled: {},

@@ -1,5 +1,5 @@
 import { quantOf, type TensorType, type Value } from '../../ir/graph.ts'
-import { type CaseBuilder, f32, i8, type OpCase, opCase } from '../case.ts'
+import { type CaseBuilder, f32, i8, i16, type OpCase, opCase } from '../case.ts'
 import { DEFAULTS, GATES, gru, type Kind, lstm, type Recurrent, rnn } from './op.ts'
 
 const OPS = { lstm, gru, rnn }
@@ -48,16 +48,18 @@ function gateWeights(b: CaseBuilder, name: string, n: number): Value {
   return b.const(name, { ...type, shape: [1, 4, H, n], quant: { ...type.quant!, axis: 1 } }, data!)
 }
 
-function int8Case(name: string, power: number, batchFirst: boolean, cellClip: number): OpCase {
-  return opCase(`lstm int8: ${name}`, (b) => {
-    const x = b.input('x', i8(batchFirst ? [B, S, I] : [S, B, I], 0.05, -3))
+function storedCase(dtype: 'i8' | 'i16', name: string, power: number, batchFirst: boolean, cellClip: number): OpCase {
+  const wide = dtype === 'i16'
+  return opCase(`lstm int${wide ? 16 : 8}: ${name}`, (b) => {
+    const shape = batchFirst ? [B, S, I] : [S, B, I]
+    const x = b.input('x', wide ? i16(shape, 0.0002) : i8(shape, 0.05, -3))
     const cell: TensorType = { dtype: 'i16', shape: [B, H], quant: quantOf(2 ** power, 0) }
     const inputs = [
       x,
       gateWeights(b, 'w', I),
       gateWeights(b, 'r', H),
-      b.bias('b', 4 * H, 3000),
-      b.input('h', i8([B, H], 1 / 128, 4)),
+      wide ? b.longBias('b', 4 * H, 2 ** 20) : b.bias('b', 4 * H, 3000),
+      b.input('h', wide ? i16([B, H], 2 ** -15) : i8([B, H], 1 / 128, 4)),
       b.input('c', cell),
     ]
     return b.add(lstm, inputs, {
@@ -74,6 +76,8 @@ export const cases: readonly OpCase[] = [
   ...(['lstm', 'gru', 'rnn'] as const).flatMap((kind) =>
     Object.entries(FORMS).map(([name, form]) => floatCase(kind, name, form)),
   ),
-  int8Case('a cell of scale 2^-11', -11, true, 0),
-  int8Case('a fine cell, clipped, time first', -15, false, 0.5),
+  ...(['i8', 'i16'] as const).flatMap((dtype) => [
+    storedCase(dtype, 'a cell of scale 2^-11', -11, true, 0),
+    storedCase(dtype, 'a fine cell, clipped, time first', -15, false, 0.5),
+  ]),
 ]

@@ -1,8 +1,8 @@
 // Recurrent layers over a whole sequence, as ONNX defines them: LSTM (Hochreiter & Schmidhuber 1997; peepholes as Gers &
 // Schmidhuber 2000), GRU (Cho et al. 2014) and the simple RNN, in one or both directions. Inputs are the sequence, input
 // and recurrent weights and, each optional, biases, the first hidden state and, for an LSTM, the first cell state and
-// peepholes; outputs are all hidden states and the last hidden (and cell) state. f32; an LSTM also in int8 with an int16
-// cell, bit-exact to TensorFlow Lite Micro. Nothing lives between runs: who wants that assigns the last states.
+// peepholes; outputs are all hidden states and the last hidden (and cell) state. f32; an LSTM also in int8 or int16 with
+// int8 weights and an int16 cell, bit-exact to TensorFlow Lite Micro. Nothing lives between runs: who wants that assigns the last states.
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
@@ -14,8 +14,8 @@ import { expectDtype, perTensor } from '../quant.ts'
 import { evalFloat } from './eval.ts'
 import { lowerFloat } from './lower.ts'
 import { onnxSpelling } from './onnx.ts'
-import { evalInt8, lowerInt8 } from './quantised.ts'
-import { tfliteLstm } from './tflite.ts'
+import { evalStored, lowerStored } from './quantised.ts'
+import { tfliteLstm, tfliteRnn } from './tflite.ts'
 
 export type Activation = 'sigmoid' | 'tanh' | 'relu'
 
@@ -98,7 +98,7 @@ function checkSizes(kind: Kind, node: Node<Recurrent>): void {
     ['input', 0, S * B * I],
     ['weight', 1, D * G * H * I],
     ['recurrent weight', 2, D * G * H * H],
-    ['bias', 3, node.inputs[0]!.type.dtype === 'i8' ? floatBias / 2 : floatBias],
+    ['bias', 3, node.inputs[0]!.type.dtype === 'f32' ? floatBias : floatBias / 2],
     ['first hidden state', 4, D * B * H],
     ['first cell state', 5, D * B * H],
     ['peephole weight', 6, D * 3 * H],
@@ -121,9 +121,10 @@ function checkSizes(kind: Kind, node: Node<Recurrent>): void {
 function checkTypes(kind: Kind, node: Node<Recurrent>): void {
   const where = layer(node)
   const [x, w, r, b, h, c, p] = node.inputs.map((v) => v?.type) as TensorType[]
-  expectDtype(x, kind === 'lstm' ? ['f32', 'i8'] : ['f32'], 'input', where)
-  expectDtype(w, [x.dtype], 'weight', where)
-  expectDtype(r, [x.dtype], 'recurrent weight', where)
+  expectDtype(x, kind === 'lstm' ? ['f32', 'i8', 'i16'] : ['f32'], 'input', where)
+  const stored = x.dtype === 'i16' ? 'i8' : x.dtype
+  expectDtype(w, [stored], 'weight', where)
+  expectDtype(r, [stored], 'recurrent weight', where)
   const [hidden, cell] = [node.outputs[1].type, node.outputs[2]?.type]
   expectDtype(node.outputs[0].type, [x.dtype], 'output', where)
   expectDtype(hidden, [x.dtype], 'hidden state', where)
@@ -134,15 +135,18 @@ function checkTypes(kind: Kind, node: Node<Recurrent>): void {
   }
   const { direction, activations } = node.attrs
   if (direction !== 'forward' || p || !h || !c || activations.join() !== DEFAULTS.lstm.join())
-    throw new ModelError(where, 'int8 runs forward, with both first states, sigmoid and tanh, without peepholes')
-  if (b) expectDtype(b, ['i32'], 'bias', where)
+    throw new ModelError(where, 'integers run forward, with both first states, sigmoid and tanh, without peepholes')
+  const wide = x.dtype === 'i16'
+  if (b) expectDtype(b, [wide ? 'i64' : 'i32'], 'bias', where)
   expectDtype(c, ['i16'], 'first cell state', where)
   expectDtype(cell!, ['i16'], 'cell state', where)
-  perTensor(x, 'input', where)
+  const { zero } = perTensor(x, 'input', where)
   const [first, last] = [perTensor(h, 'first hidden state', where), perTensor(hidden, 'hidden state', where)]
   const [before, after] = [perTensor(c, 'first cell state', where), perTensor(cell!, 'cell state', where)]
   if (first.scale !== last.scale || first.zero !== last.zero || before.scale !== after.scale)
     throw new ModelError(where, 'the first and the last states have different scales')
+  const shifted = [zero, first.zero].find((z) => z !== 0)
+  if (wide && shifted) throw new ModelError(where, `has zero point ${shifted}, i16 needs 0`)
   const power = Math.log2(before.scale)
   if (before.zero !== 0 || !Number.isInteger(power) || power > 2 || power < -26)
     throw new ModelError(where, `cell state has scale ${before.scale}, expected a power of 2 from 2^-26 to 4`)
@@ -157,14 +161,15 @@ function recurrent(kind: Kind): Op<Recurrent> {
     spelled: {
       onnx: [onnxSpelling(kind, () => op)],
       ...(kind === 'lstm' && { tflite: [tfliteLstm(() => op)] }),
+      ...(kind === 'rnn' && { tflite: [tfliteRnn(() => op)] }),
     },
     infer: (inputs, attrs) => outputTypes(kind, inputs, attrs),
     check(node) {
       checkSizes(kind, node)
       checkTypes(kind, node)
     },
-    eval: (node, inputs) => (node.inputs[0]!.type.dtype === 'i8' ? evalInt8 : evalFloat)(node, inputs),
-    lower: (node) => (node.inputs[0]!.type.dtype === 'i8' ? lowerInt8 : lowerFloat)(node),
+    eval: (node, inputs) => (node.inputs[0]!.type.dtype === 'f32' ? evalFloat : evalStored)(node, inputs),
+    lower: (node) => (node.inputs[0]!.type.dtype === 'f32' ? lowerFloat : lowerStored)(node),
     cost(node) {
       const { S, B, I, H, D, G } = sizes(node)
       return costOf(node, D * S * B * G * H * (I + H))
@@ -173,6 +178,20 @@ function recurrent(kind: Kind): Op<Recurrent> {
   return op
 }
 
+/**
+ * Inputs x[S, B, I] (with `batchFirst` [B, S, I]), weights, recurrent weights and, optional, biases, first hidden and
+ * cell state and peepholes; outputs: all hidden states, the last hidden and the last cell state. f32; i8 or i16 with an
+ * i16 cell runs forward with both first states. TFLite UNIDIRECTIONAL_SEQUENCE_LSTM, ONNX LSTM.
+ */
 export const lstm = recurrent('lstm')
+/**
+ * Inputs x[S, B, I] (with `batchFirst` [B, S, I]), weights, recurrent weights and, optional, biases and the first
+ * hidden state; outputs: all hidden states and the last. `linearBeforeReset`: the reset gate scales the recurrent sum.
+ * f32. ONNX GRU.
+ */
 export const gru = recurrent('gru')
+/**
+ * Inputs x[S, B, I] (with `batchFirst` [B, S, I]), weights, recurrent weights and, optional, biases and the first
+ * hidden state; outputs: all hidden states and the last. f32. TFLite UNIDIRECTIONAL_SEQUENCE_RNN, ONNX RNN.
+ */
 export const rnn = recurrent('rnn')

@@ -1,15 +1,17 @@
-// The LSTM in integers, as TensorFlow Lite Micro computes it: int8 activations and weights, gates and cell in int16, each
-// partial result rounded and saturated to 16 bits. Gates have scale 2^-12 before and 2^-15 after their activation.
+// The LSTM in integers, as TensorFlow Lite Micro computes it: int8 or int16 activations, int8 weights, gates and cell in
+// int16, each partial result rounded and saturated to 16 bits. Gates have scale 2^-12 before and 2^-15 after their
+// activation. Sums of int16 are int64 and requantised with 16 bits of the multiplier.
 
 import type { Node, Value } from '../../ir/graph.ts'
 import type { Call } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
 import * as L from '../../loops/build.ts'
-import type { Buf, Data, Expr } from '../../loops/ir.ts'
-import { numbers } from '../accumulate.ts'
+import { type Buf, type Data, type Expr, newData } from '../../loops/ir.ts'
+import { numbers, reduced, requantizeWide, requantizeWideExpr } from '../accumulate.ts'
+import { elemOfValue, outputElem } from '../check.ts'
+import { argumentOf, logistic16, logistic16Steps, logisticTable, tanh16, tanh16Steps } from '../curve.ts'
 import { parameters } from '../parameters.ts'
-import { quantizeMultiplier } from '../quant.ts'
-import { argumentOf, logistic16, logistic16Steps, logisticTable, tanh16, tanh16Steps } from './curve.ts'
+import { quantizeMultiplier, rangeOf } from '../quant.ts'
 import { Bindings } from './lower.ts'
 import { type Recurrent, sizes } from './op.ts'
 
@@ -22,10 +24,16 @@ const saturate = (x: number) => Math.max(-32768, Math.min(32767, x))
 function constants(node: Node<Recurrent>) {
   const [x, w, r, , h, c] = (node.inputs as Value[]).map((v) => v?.type)
   const [sx, sh, sc] = [x, h, c].map((t) => t.quant!.scale[0])
+  const wide = x.dtype === 'i16'
   const perGate = (s: number, weights: typeof w) =>
-    Array.from(weights.quant!.scale, (sw) => quantizeMultiplier(Math.fround(s * sw) / GATE_SCALE))
+    Array.from(weights.quant!.scale, (sw) => {
+      const m = quantizeMultiplier(Math.fround(s * sw) / GATE_SCALE)
+      return wide ? reduced(m.multiplier, m.shift) : m
+    })
   const { cellClip } = node.attrs
   return {
+    wide,
+    range: rangeOf(x.dtype),
     zx: x.quant!.zero[0],
     zh: h.quant!.zero[0],
     input: perGate(sx, w),
@@ -38,15 +46,19 @@ function constants(node: Node<Recurrent>) {
   }
 }
 
-export function evalInt8(node: Node<Recurrent>, inputs: readonly (Data | undefined)[]): Data[] {
+export function evalStored(node: Node<Recurrent>, inputs: readonly (Data | undefined)[]): Data[] {
   const [X, W, R] = inputs.slice(0, 3).map(numbers)
-  const bias = inputs[3] && numbers(inputs[3])
-  const h = (inputs[4] as Int8Array).slice()
+  const bias = inputs[3] && Float64Array.from(inputs[3] as ArrayLike<number | bigint>, Number)
+  const h = (inputs[4] as Int8Array | Int16Array).slice()
   const c = (inputs[5] as Int16Array).slice()
   const { S, B, I, H } = sizes(node)
   const { batchFirst } = node.attrs
   const q = constants(node)
-  const Y = new Int8Array(S * B * H)
+  const Y = numbers(newData(outputElem(node), S * B * H))
+  const { min, max } = q.range
+  const plus = (a: number, b: number) => (q.wide ? a + b : (a + b) | 0)
+  const scaled = (a: number, m: { multiplier: number; shift: number }) =>
+    saturate(q.wide ? requantizeWide(a, m) : requant(a, m.multiplier, m.shift))
   for (let t = 0; t < S; t++)
     for (let b = 0; b < B; b++) {
       const x = (batchFirst ? b * S + t : t * B + b) * I
@@ -54,11 +66,10 @@ export function evalInt8(node: Node<Recurrent>, inputs: readonly (Data | undefin
       const gate = (g: number, j: number): number => {
         const row = g * H + j
         let a = bias ? bias[row] : 0
-        for (let k = 0; k < I; k++) a = (a + (X[x + k] - q.zx) * W[row * I + k]) | 0
+        for (let k = 0; k < I; k++) a = plus(a, (X[x + k] - q.zx) * W[row * I + k])
         let r = 0
-        for (let k = 0; k < H; k++) r = (r + (before[k] - q.zh) * R[row * H + k]) | 0
-        const [mx, mh] = [q.input[g], q.recurrent[g]]
-        return saturate(saturate(requant(a, mx.multiplier, mx.shift)) + saturate(requant(r, mh.multiplier, mh.shift)))
+        for (let k = 0; k < H; k++) r = plus(r, (before[k] - q.zh) * R[row * H + k])
+        return saturate(scaled(a, q.input[g]) + scaled(r, q.recurrent[g]))
       }
       for (let j = 0; j < H; j++) {
         const kept = saturate(requant(logistic16(gate(2, j)) * c[b * H + j], q.forget.multiplier, q.forget.shift))
@@ -68,7 +79,7 @@ export function evalInt8(node: Node<Recurrent>, inputs: readonly (Data | undefin
         c[b * H + j] = cell
         const out = tanh16(cell, q.tanh) * logistic16(gate(1, j))
         const hidden = (q.zh + requant(out, q.hidden.multiplier, q.hidden.shift)) | 0
-        h[b * H + j] = Math.max(-128, Math.min(127, hidden))
+        h[b * H + j] = Math.max(min, Math.min(max, hidden))
       }
       Y.set(h.subarray(b * H, (b + 1) * H), (batchFirst ? b * S + t : t * B + b) * H)
     }
@@ -82,7 +93,7 @@ function fits(terms: number, bias: Value | undefined): boolean {
   return most + terms * 255 * 128 < 2 ** 31
 }
 
-export function lowerInt8(node: Node<Recurrent>): Call {
+export function lowerStored(node: Node<Recurrent>): Call {
   const [x, w, r, bias, h0, c0] = node.inputs as Value[]
   const { S, B, I, H } = sizes(node)
   const { batchFirst } = node.attrs
@@ -90,11 +101,13 @@ export function lowerInt8(node: Node<Recurrent>): Call {
   const bind = new Bindings()
   const data = (name: string, elem: Buf['elem'], values: Data) =>
     bind.add(L.buffer(name, elem, [values.length]), { data: values })
-  const X = bind.add(L.buffer('x', 'i8', batchFirst ? [B, S, I] : [S, B, I]), { value: x })
+  const elem = outputElem(node)
+  const { min, max } = q.range
+  const X = bind.add(L.buffer('x', elem, batchFirst ? [B, S, I] : [S, B, I]), { value: x })
   const W = bind.add(L.buffer('w', 'i8', [4, H, I]), { value: w })
   const R = bind.add(L.buffer('r', 'i8', [4, H, H]), { value: r })
-  const BIAS = bias && bind.add(L.buffer('bias', 'i32', [4, H]), { value: bias })
-  const H0 = bind.add(L.buffer('h0', 'i8', [B, H]), { value: h0 })
+  const BIAS = bias && bind.add(L.buffer('bias', elemOfValue(bias), [4, H]), { value: bias })
+  const H0 = bind.add(L.buffer('h0', elem, [B, H]), { value: h0 })
   const C0 = bind.add(L.buffer('c0', 'i16', [B, H]), { value: c0 })
   const multiplierX = data(
     'mx',
@@ -132,14 +145,14 @@ export function lowerInt8(node: Node<Recurrent>): Call {
     half: q.tanh.shift > 0 ? 2 ** (q.tanh.shift - 1) : 0,
   })
   bind.add(p.bufs[0], p.args[0])
-  const Y = bind.add(L.buffer('y', 'i8', batchFirst ? [B, S, H] : [S, B, H], 'write'), { value: node.outputs[0] })
-  const YH = bind.add(L.buffer('h', 'i8', [B, H], 'write'), { value: node.outputs[1] })
+  const Y = bind.add(L.buffer('y', elem, batchFirst ? [B, S, H] : [S, B, H], 'write'), { value: node.outputs[0] })
+  const YH = bind.add(L.buffer('h', elem, [B, H], 'write'), { value: node.outputs[1] })
   const YC = bind.add(L.buffer('c', 'i16', [B, H], 'write'), { value: node.outputs[2] })
   const GATE = bind.add(L.buffer('gate', 'i16', [4, H], 'scratch'), { scratch: true })
 
   const saturated = (e: Expr) => L.clamp(e, -32768, 32767)
-  const addX = fits(I, bias) ? 'add' : 'wadd'
-  const addH = fits(H, undefined) ? 'add' : 'wadd'
+  const addX = q.wide || fits(I, bias) ? 'add' : 'wadd'
+  const addH = q.wide || fits(H, undefined) ? 'add' : 'wadd'
   const first = L.loops(['fb', 'fj'], [B, H], (b, j) => [
     L.store(YH, [b, j], L.load(H0, b, j)),
     L.store(YC, [b, j], L.load(C0, b, j)),
@@ -148,17 +161,19 @@ export function lowerInt8(node: Node<Recurrent>): Call {
     L.loop('b', B, (b) => {
       const at = (last: Expr) => (batchFirst ? [b, t, last] : [t, b, last])
       const gates = L.loops(['g', 'n'], [4, H], (g, n) => {
-        const [startX, ax] = L.declare('ax', BIAS ? L.load(BIAS, g, n) : 0)
-        const [startH, ah] = L.declare('ah', 0)
-        const fromX = L.requant(ax, L.load(multiplierX, g), L.load(shiftX, g))
-        const fromH = L.requant(ah, L.load(multiplierH, g), L.load(shiftH, g))
+        const zero = q.wide ? L.long(0) : L.int(0)
+        const [startX, ax] = L.declare('ax', BIAS ? L.load(BIAS, g, n) : zero)
+        const [startH, ah] = L.declare('ah', zero)
+        const scaled = q.wide ? requantizeWideExpr : L.requant
+        const fromX = scaled(ax, L.load(multiplierX, g), L.load(shiftX, g))
+        const fromH = scaled(ah, L.load(multiplierH, g), L.load(shiftH, g))
+        const product = (v: Expr, zeroPoint: Expr, weight: Expr) =>
+          q.wide ? L.op('extend', L.mul(v, weight)) : L.mul(L.sub(v, zeroPoint), weight)
         return [
           startX,
-          L.loop('i', I, (i) =>
-            L.set(ax, L.op(addX, ax, L.mul(L.sub(L.load(X, ...at(i)), p.of.zx), L.load(W, g, n, i)))),
-          ),
+          L.loop('i', I, (i) => L.set(ax, L.op(addX, ax, product(L.load(X, ...at(i)), p.of.zx, L.load(W, g, n, i))))),
           startH,
-          L.loop('k', H, (k) => L.set(ah, L.op(addH, ah, L.mul(L.sub(L.load(YH, b, k), p.of.zh), L.load(R, g, n, k))))),
+          L.loop('k', H, (k) => L.set(ah, L.op(addH, ah, product(L.load(YH, b, k), p.of.zh, L.load(R, g, n, k))))),
           L.store(GATE, [g, n], saturated(L.add(saturated(fromX), saturated(fromH)))),
         ]
       })
@@ -183,11 +198,11 @@ export function lowerInt8(node: Node<Recurrent>): Call {
           ...os,
           ...ts,
           L.store(YC, [b, j], cell),
-          L.store(YH, [b, j], L.clamp(hidden, -128, 127)),
+          L.store(YH, [b, j], L.clamp(hidden, min, max)),
         ]
       })
       return [gates, update, L.parallel('yj', H, (j) => L.store(Y, at(j), L.load(YH, b, j)))]
     }),
   )
-  return { kernel: L.kernel('lstm_int8', bind.bufs, ...p.head, first, steps), args: bind.args }
+  return { kernel: L.kernel(q.wide ? 'lstm_int16' : 'lstm_int8', bind.bufs, ...p.head, first, steps), args: bind.args }
 }

@@ -1,22 +1,25 @@
-// UNIDIRECTIONAL_SEQUENCE_LSTM of TensorFlow Lite: an LSTM whose last states are kept for the next run. Its weights come
-// gate by gate (input, forget, cell, output) and become one tensor in the order of ONNX (input, output, forget, cell).
+// UNIDIRECTIONAL_SEQUENCE_LSTM and UNIDIRECTIONAL_SEQUENCE_RNN of TensorFlow Lite: layers whose last states are kept for the
+// next run. The LSTM's weights come gate by gate (input, forget, cell, output) and become one tensor in the order of ONNX
+// (input, output, forget, cell).
 
 import { ModelError } from '../../errors.ts'
 import type { Builder } from '../../ir/build.ts'
 import { type Node, quantOf, type Value } from '../../ir/graph.ts'
 import type { Op, Surroundings, TfliteNode, TfliteRecord, TfliteSpelling } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
-import { numbers } from '../accumulate.ts'
+import { elemOfValue } from '../check.ts'
 import { perTensor } from '../quant.ts'
 import { assign } from '../state/op.ts'
 import { operand, reading } from '../tflite.ts'
-import { DEFAULTS, type Recurrent, sizes } from './op.ts'
+import { type Activation, DEFAULTS, type Recurrent, sizes } from './op.ts'
 
 /** Numbers of the four inputs of each kind, in the order of ONNX's gates. */
 const WEIGHTS = [1, 4, 2, 3]
 const RECURRENT = [5, 8, 6, 7]
 const BIASES = [12, 15, 13, 14]
 const [HIDDEN, CELL] = [18, 19]
+/** Layer normalisation included, which must be listed as absent. */
+const INPUTS = 24
 const VARIANTS: Readonly<Record<string, readonly number[]>> = {
   peepholes: [9, 10, 11],
   'a projection': [16, 17],
@@ -37,9 +40,9 @@ function stacked(build: Builder, node: TfliteNode, which: readonly number[], nam
       `${name} "${different.name}" is ${different.type.dtype}[${different.type.shape}], others are ${type.dtype}[${type.shape}]`,
     )
   const n = count(type.shape)
-  const data = numbers(newData(parts[0].type.dtype === 'i8' ? 'i8' : type.dtype === 'i32' ? 'i32' : 'f32', 4 * n))
+  const data = newData(elemOfValue(parts[0]), 4 * n)
   parts.forEach((v, g) => {
-    data.set(numbers(v.data), g * n)
+    ;(data as { set(from: ArrayLike<unknown>, at: number): void }).set(v.data as ArrayLike<unknown>, g * n)
   })
   const q = type.dtype === 'i8' ? parts.map((v) => perTensor(v.type, name, where)) : undefined
   const quant = q && { scale: Float64Array.from(q, (s) => s.scale), zero: Int32Array.from(q, (s) => s.zero), axis: 1 }
@@ -86,12 +89,12 @@ function write(node: Node<Recurrent>, around: Surroundings): TfliteRecord | unde
   if (attrs.direction !== 'forward' || attrs.activations.join() !== DEFAULTS.lstm.join() || peepholes) return undefined
   if (outputs[0].type.shape.length !== 3 || [w, r].some((v) => v!.storage !== 'const')) return undefined
   const keepers = [h, c].map((state, i) => keeper(node as Node, state, outputs[i + 1], around))
-  const dtype = x!.type.dtype === 'i8' ? 'i32' : 'f32'
+  const dtype = ({ i8: 'i32', i16: 'i64' } as const)[x!.type.dtype as 'i8'] ?? 'f32'
   const none = { name: `${node.from}/biases`, type: { dtype, shape: [G * H] }, data: newData(dtype, G * H) } as const
   const bias: Value = b ?? { ...none, storage: 'const' }
-  const recurrentBias = numbers(bias.data ?? none.data).subarray(G * H)
+  const recurrentBias = Array.from((bias.data ?? none.data) as ArrayLike<number | bigint>, Number).slice(G * H)
   if (keepers.some((n) => !n) || bias.storage !== 'const' || recurrentBias.some((v) => v !== 0)) return undefined
-  const places: (Value | undefined)[] = Array.from({ length: CELL + 1 })
+  const places: (Value | undefined)[] = Array.from({ length: INPUTS })
   const put = (where: readonly number[], parts: readonly (Value | undefined)[]) => {
     where.forEach((i, g) => {
       places[i] = parts[g]
@@ -155,5 +158,57 @@ export function tfliteLstm(op: () => Op<Recurrent>): TfliteSpelling<Recurrent> {
       return [all[0]]
     },
     write,
+  }
+}
+
+/** ActivationFunctionType of the schema, of those that a simple RNN may have here. */
+const ACTIVATIONS: ReadonlyMap<unknown, Activation> = new Map([
+  [1, 'relu'],
+  [4, 'tanh'],
+])
+
+function typed(build: Builder, v: Value, shape: readonly number[], where: string): Value {
+  if (v.storage !== 'const' || !v.data)
+    throw new ModelError(where, `"${v.name}" is computed while the model runs, expected a constant`)
+  return build.const(`${v.name}/gate`, { dtype: v.type.dtype, shape }, v.data)
+}
+
+export function tfliteRnn(op: () => Op<Recurrent>): TfliteSpelling<Recurrent> {
+  return {
+    name: 'UNIDIRECTIONAL_SEQUENCE_RNN',
+    code: 35,
+    options: {
+      id: 31,
+      fields: {
+        time_major: { slot: 0, type: 'bool', default: false },
+        fused_activation_function: { slot: 1, type: 'i8', default: 0 },
+        asymmetric_quantize_inputs: { slot: 2, type: 'bool', default: false },
+      },
+    },
+    read(build, node) {
+      const where = reading('rnn', node)
+      const [x, w, r, b, h] = [0, 1, 2, 3, 4].map((i) => operand(node, i, 'an operand', where))
+      const activation = ACTIVATIONS.get(node.options.fused_activation_function)
+      if (!activation)
+        throw new ModelError(
+          where,
+          `activation is ${node.options.fused_activation_function}, supported are 1 (RELU) and 4 (TANH)`,
+        )
+      if (h.storage !== 'state') throw new ModelError(where, `state "${h.name}" is ${h.storage}, expected a variable`)
+      const gates = [w, r].map((v) => typed(build, v, [1, ...v.type.shape], where))
+      const attrs: Recurrent = {
+        direction: 'forward',
+        activations: [activation],
+        batchFirst: !node.options.time_major,
+        linearBeforeReset: false,
+        cellClip: 0,
+      }
+      const all = build.add(op(), [x, ...gates, withZeros(build, b), h], attrs, {
+        ...node.result,
+        types: [node.result.types[0], h.type],
+      })
+      build.add(assign, [h, all[1]], {})
+      return [all[0]]
+    },
   }
 }

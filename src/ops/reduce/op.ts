@@ -251,13 +251,50 @@ function reduction(r: Reduction): Op<Reduce> {
   return op
 }
 
+/**
+ * Means over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64, f16, i32, i64; i8 and i16
+ * with scales. TFLite MEAN, ONNX ReduceMean.
+ */
 export const mean = reduction(TABLE.mean)
+/**
+ * Sums over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64, f16, i32, i64; i8 and i16
+ * with scales. TFLite SUM, ONNX ReduceSum.
+ */
 export const sum = reduction(TABLE.sum)
+/**
+ * Products over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64, f16, i32, i64. TFLite
+ * REDUCE_PROD, ONNX ReduceProd.
+ */
 export const reduceProd = reduction(TABLE.prod)
+/**
+ * Greatest elements over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64, f16, i32, i64,
+ * i16, i8, u8, bool; with scales i8, i16 and u8. TFLite REDUCE_MAX, REDUCE_ANY (bool), ONNX ReduceMax.
+ */
 export const reduceMax = reduction(TABLE.max)
+/** Least elements; shape and types as `reduceMax`. TFLite REDUCE_MIN, REDUCE_ALL (bool), ONNX ReduceMin. */
 export const reduceMin = reduction(TABLE.min)
+/**
+ * Sums of |x| over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64, f16, i32, i64. ONNX
+ * ReduceL1.
+ */
 export const reduceL1 = reduction(TABLE.l1)
+/**
+ * sqrt(sum of x^2) over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64, f16. ONNX
+ * ReduceL2.
+ */
 export const reduceL2 = reduction(TABLE.l2)
+/**
+ * Sums of x^2 over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64, f16, i32, i64. ONNX
+ * ReduceSumSquare.
+ */
 export const reduceSumSquare = reduction(TABLE.sumSquare)
+/**
+ * log(sum of x) over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64, f16. ONNX
+ * ReduceLogSum.
+ */
 export const reduceLogSum = reduction(TABLE.logSum)
+/**
+ * max + log(sum of e^(x - max)) over `axes` (rising, from 0), which vanish or, with `keepDims`, become 1. f32, f64,
+ * f16. ONNX ReduceLogSumExp.
+ */
 export const reduceLogSumExp = reduction(TABLE.logSumExp)

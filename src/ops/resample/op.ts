@@ -58,6 +58,10 @@ function lower(node: Node<Resample>): Call {
   }
 }
 
+/**
+ * y[p, i, q] = offsets[i] + sum_k weights[i, k] * x[p, positions[i, k], q] along `axis`, `taps` places k for each i.
+ * f32. Refuses positions outside x. Linear and cubic resizing is made of it: TFLite RESIZE_BILINEAR, ONNX Resize.
+ */
 export const resample: Op<Resample> = {
   name: 'resample',
   spelled: {},

@@ -1,4 +1,4 @@
-import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { f32, i8, i16, type OpCase, opCase } from '../case.ts'
 import { resizeNearest } from './op.ts'
 
 interface Shape {
@@ -23,6 +23,7 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s
   const attrs = { size, alignCorners, halfPixelCenters }
   return [
     opCase(`resize_nearest int8: ${name}`, (b) => b.one(resizeNearest, [b.input('x', i8(s.input, 0.05, -3))], attrs)),
+    opCase(`resize_nearest int16: ${name}`, (b) => b.one(resizeNearest, [b.input('x', i16(s.input, 0.05))], attrs)),
     opCase(`resize_nearest f32: ${name}`, (b) => b.one(resizeNearest, [b.input('x', f32(s.input))], attrs)),
   ]
 })

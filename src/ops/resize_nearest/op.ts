@@ -33,6 +33,10 @@ function infer(inputs: readonly (TensorType | undefined)[], { size }: ResizeNear
   return [{ dtype: x.dtype, shape: [x.shape[0], ...size, x.shape[3]], ...(x.quant && { quant: x.quant }) }]
 }
 
+/**
+ * x[N, H, W, C] at `size` [height, width], each element that of the nearest place, which `alignCorners` and
+ * `halfPixelCenters` define as TensorFlow Lite does. f32, i8, i16; the scale stays. TFLite RESIZE_NEAREST_NEIGHBOR.
+ */
 export const resizeNearest: Op<ResizeNearest> = {
   name: 'resize_nearest',
 
@@ -82,7 +86,7 @@ export const resizeNearest: Op<ResizeNearest> = {
     const x = node.inputs[0]!.type
     const { size } = node.attrs
     if (x.shape.length !== 4) throw new ModelError(where, `input is [${x.shape}], expected 4 dimensions`)
-    expectDtype(x, ['f32', 'i8'], 'input', where)
+    expectDtype(x, ['f32', 'i8', 'i16'], 'input', where)
     if (x.shape.includes(0))
       throw new ModelError(where, `input is [${x.shape}], tensors without elements are not supported`)
     if (size.length !== 2 || size.some((s) => !Number.isInteger(s) || s < 1))

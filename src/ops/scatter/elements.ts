@@ -56,6 +56,11 @@ function spelling(name: string): OnnxSpelling<ScatterElements> {
   }
 }
 
+/**
+ * A copy of x in which, in the order of the updates, y[i with its `axis` component replaced by indices[i]] is replaced
+ * by or combined with updates[i]. `reduction`: none, add, mul, min or max, the last four on f32, f64, i32 and i64
+ * without scales. Indices i32 or i64, those outside moved to the nearest element. ONNX ScatterElements.
+ */
 export const scatterElements: Op<ScatterElements> = {
   name: 'scatter_elements',
   spelled: { onnx: [spelling('ScatterElements'), spelling('Scatter')] },

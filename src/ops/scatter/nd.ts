@@ -48,6 +48,12 @@ function lower(node: Node<ScatterNd>): Call {
   }
 }
 
+/**
+ * A copy of x in which, in the order of the updates, y[indices[m, 0], ..., indices[m, k - 1], q] is replaced by or
+ * combined with updates[m, q]. `reduction`: none, add, mul, min or max, the last four on f32, f64, i32 and i64 without
+ * scales. Indices i32 or i64, those outside moved to the nearest element. TFLite SCATTER_ND (onto zeros), ONNX
+ * ScatterND.
+ */
 export const scatterNd: Op<ScatterNd> = {
   name: 'scatter_nd',
 

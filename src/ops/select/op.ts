@@ -19,6 +19,10 @@ function infer([condition, a, b]: readonly (TensorType | undefined)[]): TensorTy
   return [{ ...a!, shape: broadcastShape(condition!.shape, a!.shape, b!.shape) ?? [] }]
 }
 
+/**
+ * condition ? a : b with numpy broadcasting of all three. condition bool; a and b of one type and scale, which the
+ * output keeps. TFLite SELECT_V2, SELECT, ONNX Where.
+ */
 export const select: Op<Select> = {
   name: 'select',
 

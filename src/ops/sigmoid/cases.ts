@@ -1,4 +1,4 @@
-import { f32, i8, type OpCase, opCase } from '../case.ts'
+import { f32, i8, i16, type OpCase, opCase } from '../case.ts'
 import { logistic, tanh } from './op.ts'
 
 const SCALES: readonly (readonly [number, number])[] = [
@@ -19,6 +19,12 @@ export const cases: readonly OpCase[] = [logistic, tanh].flatMap((op) => [
         Int8Array.from({ length: 256 }, (_, i) => i - 128),
       )
       return [b.one(op, [all], {}), b.one(op, [b.input('z', i8([3, 5], scale, zero))], {})]
+    }),
+  ),
+  ...[2 ** -12, 2 ** -11, 0.0003, 0.9, 1e-7].map((scale) =>
+    opCase(`${op.name} int16: scale ${scale}`, (b) => {
+      const edge = b.const('x', i16([9], scale), Int16Array.of(0, 1, -1, 127, -128, 32767, -32768, 4096, -4096))
+      return [b.one(op, [edge], {}), b.one(op, [b.input('z', i16([7, 11], scale))], {})]
     }),
   ),
   opCase(`${op.name} f32`, (b) => b.one(op, [b.input('x', f32([3, 17]))], {})),

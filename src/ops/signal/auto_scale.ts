@@ -10,6 +10,10 @@ import { custom, vectorOf } from './custom.ts'
 
 export type AutoScale = Record<string, never>
 
+/**
+ * i16[n] shifted left as far as its largest magnitude allows, and that shift as i32[]. TFLite custom
+ * SignalFftAutoScale.
+ */
 export const fftAutoScale: Op<AutoScale> = {
   name: 'fft_auto_scale',
   spelled: { tflite: [custom('SignalFftAutoScale', () => fftAutoScale, {})] },

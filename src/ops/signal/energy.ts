@@ -12,6 +12,10 @@ import { custom, expectWhole, vectorOf } from './custom.ts'
 /** Bins from `start_index` to before `end_index`. */
 export type Energy = Attrs & { readonly start_index: number; readonly end_index: number }
 
+/**
+ * re^2 + im^2 as u32[n / 2] of i16[n], real and imaginary parts in turn, for bins from `start_index` to before
+ * `end_index`; 0 for the others. TFLite custom SignalEnergy.
+ */
 export const energy: Op<Energy> = {
   name: 'energy',
   spelled: { tflite: [custom('SignalEnergy', () => energy, { start_index: 'i32', end_index: 'i32' })] },

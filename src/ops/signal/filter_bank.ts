@@ -28,6 +28,10 @@ function bandsOf(node: Node<FilterBank>): Bands {
   return { bins: of(3), weights: of(4), widths: of(5) }
 }
 
+/**
+ * Weighted sums of the bins u32[n] into channels u64[C]. Inputs: spectrum, weights i16, unweights i16, and for each of
+ * C + 1 bands its first bin, first weight and width (constants, i16). TFLite custom SignalFilterBank.
+ */
 export const filterBank: Op<FilterBank> = {
   name: 'filter_bank',
   spelled: {

@@ -18,6 +18,10 @@ const CORRECTION = Int16Array.from({ length: 129 }, (_, i) => Math.round(65536 *
 /** ln 2 in units of 2^-16. */
 const LN2 = 45426
 
+/**
+ * ln(x * 2^`input_correction_bits`) * `output_scale` of u32[n] as i16[n], saturated; 0 of 0 and 1. TFLite custom
+ * SignalFilterBankLog.
+ */
 export const filterBankLog: Op<FilterBankLog> = {
   name: 'filter_bank_log',
   spelled: {

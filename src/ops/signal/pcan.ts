@@ -18,6 +18,10 @@ export type Pcan = Attrs & { readonly snr_shift: number }
 /** Entries for a noise of 0 to 2, one unused entry, then value, slope, curvature and one unused for each power of two. */
 const TABLE = 125
 
+/**
+ * Per-channel amplitude normalisation of u32[n] by a noise estimate u32[n], with a gain table i16 of at least 125
+ * entries; `snr_shift` 0 to 63. TFLite custom SignalPCAN; Wang et al. 2017.
+ */
 export const pcan: Op<Pcan> = {
   name: 'pcan',
   spelled: { tflite: [custom('SignalPCAN', () => pcan, { snr_shift: 'i32' })] },

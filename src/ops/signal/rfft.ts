@@ -142,6 +142,11 @@ export function sizes(node: Node<Rfft>) {
   return { rows: count(shape) / n, n, elem: dtype as RfftElem }
 }
 
+/**
+ * Fourier transform of real samples along the last axis, filled up with zeros to `fft_length` (even, a product of 2, 3
+ * and 5, up to 65536): fft_length + 2 numbers, real and imaginary parts in turn. i16, i32 (divided by fft_length), f32.
+ * TFLite custom SignalRfft.
+ */
 export const rfft: Op<Rfft> = {
   name: 'rfft',
   spelled: {

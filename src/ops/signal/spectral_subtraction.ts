@@ -68,6 +68,11 @@ function spelling(): TfliteSpelling<SpectralSubtraction> {
   }
 }
 
+/**
+ * u32[n] less a running mean of each channel, at least `min_signal_remaining` of it. Input 0 is the mean, a state that
+ * it writes; outputs: the signal and the new mean. Weights have `spectral_subtraction_bits` fractional bits. TFLite
+ * custom SignalFilterBankSpectralSubtraction.
+ */
 export const spectralSubtraction: Op<SpectralSubtraction> = {
   name: 'spectral_subtraction',
   spelled: { tflite: [spelling()] },

@@ -29,6 +29,10 @@ function atLeast(a: Expr, b: Expr): Expr {
   return L.ge(L.op('xor', a, SIGN), L.op('xor', b, SIGN))
 }
 
+/**
+ * Square roots of u64[n], rounded to nearest, shifted right by the bits that input 1 holds (one i32), as u32[n]. TFLite
+ * custom SignalFilterBankSquareRoot.
+ */
 export const filterBankSquareRoot: Op<SquareRoot> = {
   name: 'filter_bank_square_root',
   spelled: { tflite: [custom('SignalFilterBankSquareRoot', () => filterBankSquareRoot, {})] },

@@ -15,6 +15,7 @@ import { custom, expectWhole, vectorOf } from './custom.ts'
 /** `shift`: fractional bits of the window. */
 export type Window = Attrs & { readonly shift: number }
 
+/** i16[..., n] times the window i16[n], shifted right by `shift` bits and saturated. TFLite custom SignalWindow. */
 export const window: Op<Window> = {
   name: 'window',
   spelled: { tflite: [custom('SignalWindow', () => window, { shift: 'i32' })] },

@@ -66,6 +66,10 @@ function infer([x]: readonly (TensorType | undefined)[], { size }: Slice): Tenso
   return [{ ...x!, shape: size }]
 }
 
+/**
+ * y[i] = x[`begin` + `step` * i] along every axis, `size` elements each; steps may be negative. The scale stays.
+ * Refuses what reaches outside x. TFLite STRIDED_SLICE, SLICE, REVERSE_V2, ONNX Slice.
+ */
 export const slice: Op<Slice> = {
   name: 'slice',
 

@@ -16,6 +16,9 @@ export const cases: readonly OpCase[] = [
     ] as const
   ).flatMap(([name, shape, scale, zero, beta]) => [
     opCase(`softmax int8: ${name}`, (b) => b.one(softmax, [b.input('x', i8(shape, scale, zero))], { beta })),
+    opCase(`softmax int16: ${name}`, (b) =>
+      b.one(softmax, [b.input('x', { dtype: 'i16', shape, quant: quantOf(scale / 300, 0) })], { beta }),
+    ),
     opCase(`softmax f32: ${name}`, (b) => b.one(softmax, [b.input('x', f32(shape))], { beta })),
   ]),
   opCase('softmax int8: equal and extreme rows', (b) => {

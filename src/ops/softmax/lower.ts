@@ -6,13 +6,14 @@ import * as L from '../../loops/build.ts'
 import { count, type Elem, type Expr, type Stmt } from '../../loops/ir.ts'
 import { expf } from '../../loops/math.ts'
 import { outputElem } from '../check.ts'
-import { GUESS, ONE } from '../fixed_point.ts'
+import { ONE } from '../fixed_point.ts'
+import { oneOverOnePlusSteps } from '../fixed_point_steps.ts'
 import { parameters } from '../parameters.ts'
 import type { Softmax } from './op.ts'
 import { expOfDifference, SUM_BITS } from './stored.ts'
 
 /** Input and output as rows, and the search for a row's maximum. */
-function rows(node: Node<Softmax>) {
+export function rows(node: Node<Softmax>) {
   const { shape, dtype } = node.inputs[0]!.type
   const C = shape.at(-1)!
   const view = [count(shape) / C, C]
@@ -25,7 +26,7 @@ function rows(node: Node<Softmax>) {
   return { view, X, Y, maximum }
 }
 
-function lowerFloat(node: Node<Softmax>): Call {
+export function lowerFloat(node: Node<Softmax>): Call {
   const { view, X, Y, maximum } = rows(node)
   const [N, C] = view
   const p = parameters('p', 'f32', { beta: node.attrs.beta })
@@ -48,19 +49,7 @@ function lowerFloat(node: Node<Softmax>): Call {
   }
 }
 
-/** 1 / (1 + a) in Q0.31, as `oneOverOnePlus` of `fixed_point.ts`: statements and the result. */
-function reciprocal(a: Expr): [Stmt[], Expr] {
-  const [declareD, d] = L.declare('d', L.add(L.op('shr', a, 1), 2 ** 30))
-  const [declareR, r] = L.declare('r', L.add(L.op('srdhm', d, GUESS.slope), GUESS.constant))
-  const newton = L.loop('k', 3, () => {
-    const error = L.op('sub', 2 ** 29, L.op('srdhm', d, r))
-    return L.set(r, L.add(r, L.op('shl', L.op('srdhm', r, error), 2)))
-  })
-  const saturated = L.select(L.ge(r, 2 ** 30), ONE, L.op('shl', r, 1))
-  return [[declareD, declareR, newton], saturated]
-}
-
-function lowerStored(node: Node<Softmax>): Call {
+export function lowerStored(node: Node<Softmax>): Call {
   const { view, X, Y, maximum } = rows(node)
   const [N, C] = view
   const of = expOfDifference(node.inputs[0]!.type.quant!.scale[0], node.attrs.beta)
@@ -73,7 +62,7 @@ function lowerStored(node: Node<Softmax>): Call {
     const [declareSum, sum] = L.declare('sum', 0)
     const exp = (c: Expr) => L.load(E, L.op('sub', max, L.load(X, n, c)))
     const [declareLead, lead] = L.declare('lead', L.op('clz', sum))
-    const [divide, quotient] = reciprocal(L.op('and', L.op('shl', sum, lead), ONE))
+    const [divide, quotient] = oneOverOnePlusSteps(L.op('and', L.op('shl', sum, lead), ONE))
     const [declareScale, scale] = L.declare('scale', quotient)
     const [declareExponent, exponent] = L.declare('exponent', L.op('sub', SUM_BITS + 31 - bits, lead))
     const rounded = (v: Expr) => {
@@ -96,8 +85,4 @@ function lowerStored(node: Node<Softmax>): Call {
     kernel: L.kernel('softmax', [X, E, Y], body),
     args: [{ value: node.inputs[0] as Value }, { data: table }, { value: node.outputs[0] }],
   }
-}
-
-export function lower(node: Node<Softmax>): Call {
-  return node.inputs[0]!.type.dtype === 'f32' ? lowerFloat(node) : lowerStored(node)
 }

@@ -17,6 +17,10 @@ function copyInto(to: Data, from: Data): void {
   else to.set(numbers(from))
 }
 
+/**
+ * Writes a state: inputs are the state (storage `state` or `param`) and its new content, of the same type; no output.
+ * TFLite ASSIGN_VARIABLE.
+ */
 export const assign: Op<Assign> = {
   name: 'assign',
   spelled: {},

@@ -18,6 +18,10 @@ function sizes({ inputs, attrs: { axis } }: Node<Update>) {
   return { outer: count(state.slice(0, axis)), T: state[axis], n: value[axis], inner: count(state.slice(axis + 1)) }
 }
 
+/**
+ * Writes a slice of a state along `axis`: inputs are the state, the new content, and where it begins (one i32, moved
+ * inside where it is not); no output. Key-value caches are made of it.
+ */
 export const update: Op<Update> = {
   name: 'update',
   spelled: {},

@@ -50,6 +50,11 @@ export function rescales(node: Node<Svdf>) {
   }
 }
 
+/**
+ * One step of a singular value decomposition filter. Inputs: memory [B, F * M] (a state that it writes), x[B, I],
+ * feature weights [F, I], time weights [F, M], bias [F / rank] (optional); output [B, F / `rank`]. f32; i8 with an i8
+ * or i16 memory. TFLite SVDF; Nakkiran et al. 2015.
+ */
 export const svdf: Op<Svdf> = {
   name: 'svdf',
 

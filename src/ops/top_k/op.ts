@@ -74,6 +74,10 @@ function lower(node: Node<TopK>): Call {
   }
 }
 
+/**
+ * The `k` greatest elements (without `largest`: least) along `axis`, in order, and their positions (i32 or i64,
+ * `dtype`); of equal ones the first comes first. f32, f64, i8, u8, i16, i32, i64. TFLite TOPK_V2, ONNX TopK.
+ */
 export const topK: Op<TopK> = {
   name: 'top_k',
 

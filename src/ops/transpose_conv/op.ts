@@ -80,6 +80,11 @@ function each(shape: readonly number[], body: (at: readonly number[], flat: numb
   }
 }
 
+/**
+ * Transposed convolution x[N, ..., C] * w[O, ..., C / groups] + b[O] (optional) -> y[N, ...`size`, O]: element i adds
+ * to outputs i * `stride` - `low` + k * `dilation`. Types and `clamp` as `conv2d`. TFLite TRANSPOSE_CONV, ONNX
+ * ConvTranspose.
+ */
 export const transposeConv: Op<TransposeConv> = {
   name: 'transpose_conv',
   spelled: { tflite: [tfliteTransposeConv], onnx: [onnxConvTranspose] },

@@ -1,7 +1,7 @@
 import { type DType, elemOf, quantOf } from '../../ir/graph.ts'
 import { f32ToF16 } from '../../loops/float.ts'
 import { type Data, newData } from '../../loops/ir.ts'
-import { i8, type OpCase, opCase } from '../case.ts'
+import { i8, i16, type OpCase, opCase } from '../case.ts'
 import * as ops from './op.ts'
 import { ROWS, type Unary } from './table.ts'
 
@@ -38,7 +38,8 @@ const EVERY = Int8Array.from({ length: 256 }, (_, i) => i - 128)
 function ofRow([name, row]: [string, Unary]): OpCase[] {
   const op = OPS.get(name)!
   const attrs = Object.fromEntries(Object.entries(row.attrs ?? {}).map(([k, v]) => [k, Math.fround(v)]))
-  const stored = name === 'abs' || name === 'rsqrt' || name === 'leaky_relu' || row.table
+  const stored = name === 'abs' || name === 'rsqrt' || name === 'leaky_relu' || row.table?.includes('i8')
+  const stored16 = name === 'abs' || name === 'rsqrt' || row.table?.includes('i16')
   return [
     ...row.dtypes.flatMap((dtype) => [
       opCase(`${name} ${dtype}`, (b) => b.one(op, [b.input('x', { dtype, shape: [3, 7] })], attrs)),
@@ -56,6 +57,16 @@ function ofRow([name, row]: [string, Unary]): OpCase[] {
               b.one(op, [all], attrs, { quant }),
               b.one(op, [b.input('z', i8([3, 5], 0.004, -128))], attrs, { quant: quantOf(0.05, 7) }),
             ]
+          }),
+        ]
+      : []),
+    ...(stored16
+      ? [
+          opCase(`${name} int16 with scales`, (b) => {
+            const edge = [0, 1, -1, 2, 3, 127, -128, 128, 4096, 32767, -32768, -32767]
+            const data = b.const('x', i16([edge.length], 0.0003), Int16Array.from(edge))
+            const x = b.input('z', i16([5, 40], 0.0002))
+            return [data, x, x].map((v, i) => b.one(op, [v], attrs, { quant: quantOf([0.002, 0.0002, 0.00001][i], 0) }))
           }),
         ]
       : []),

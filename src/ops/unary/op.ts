@@ -9,12 +9,13 @@ import * as L from '../../loops/build.ts'
 import { count, registerOf } from '../../loops/ir.ts'
 import { elemOfValue, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { ELEMENTWISE, elementwise } from '../elementwise.ts'
+import { lookUp16, lookUp16Steps } from '../lut16.ts'
 import { numberAttr, stringAttr } from '../onnx.ts'
 import { parameters } from '../parameters.ts'
 import { expectDtype, perTensor } from '../quant.ts'
 import { type Scalar, scalarFn, scalarsOf, stepsOf, tensorOf } from '../scalars.ts'
 import { operands } from '../tflite.ts'
-import { evalAbs, evalRsqrt, evalSlopes, lowerSlopes, tabulated } from './stored.ts'
+import { evalAbs, evalRsqrt, evalSlopes, lowerAbs, lowerRsqrt, lowerSlopes, table16, tabulated } from './stored.ts'
 import { ROWS, type Unary } from './table.ts'
 
 export type UnaryAttrs = Readonly<Record<string, number>>
@@ -23,8 +24,7 @@ const isStored = (node: Node) => node.inputs[0]?.type.quant !== undefined
 
 /** Dtypes that an operator takes with scales. */
 function storedTypes(name: string, row: Unary): readonly DType[] {
-  if (name === 'leaky_relu') return ['i8', 'i16']
-  return name === 'abs' || name === 'rsqrt' || row.table ? ['i8'] : []
+  return ['leaky_relu', 'abs', 'rsqrt'].includes(name) ? ['i8', 'i16'] : (row.table ?? [])
 }
 
 function values(row: Unary, attrs: UnaryAttrs): number[] {
@@ -42,17 +42,35 @@ function storedFn(name: string, row: Unary, node: Node<UnaryAttrs>): (q: number)
     case 'rsqrt':
       return evalRsqrt(x, y)
     default: {
-      const numbers = values(row, node.attrs)
-      const real = scalarFn(row, 'f32')!
-      return tabulated(x, y, (v: Scalar) => real(v, ...numbers))
+      if (x.dtype === 'i8') return tabulated(x, y, realFn(row, node))
+      const table = table16(x, y, realFn(row, node))
+      return (q) => lookUp16(table, q)
     }
   }
 }
 
+function realFn(row: Unary, { attrs }: Node<UnaryAttrs>): (x: Scalar) => Scalar {
+  const numbers = values(row, attrs)
+  const real = scalarFn(row, 'f32')!
+  return (v) => real(v, ...numbers)
+}
+
+/** What a kernel on stored int16 computes of an element; of int8 only the leaky ReLU's does anything but look it up. */
+function lowered(name: string, node: Node<UnaryAttrs>) {
+  const [x, y] = [node.inputs[0]!.type, node.outputs[0].type]
+  if (name === 'leaky_relu') return lowerSlopes(node, node.attrs.alpha)
+  if (x.dtype === 'i8') return undefined
+  return name === 'abs' ? lowerAbs(x, y) : name === 'rsqrt' ? lowerRsqrt(x, y) : undefined
+}
+
 function lowerStored(name: string, row: Unary, node: Node<UnaryAttrs>) {
-  if (name === 'leaky_relu') {
-    const { numbers, expr } = lowerSlopes(node, node.attrs.alpha)
-    return elementwise(name, node, numbers, (q) => [[], expr(q)])
+  const own = lowered(name, node)
+  if (own) return elementwise(name, node, own.numbers, own.steps)
+  const [x, y] = [node.inputs[0]!.type, node.outputs[0].type]
+  if (x.dtype === 'i16') {
+    const T = L.buffer('t', 'i16', [513])
+    const args = [{ data: table16(x, y, realFn(row, node)) }]
+    return elementwise('table16', node, { bufs: [T], args, head: [] }, (q) => lookUp16Steps(T, q, 'f'))
   }
   const of = storedFn(name, row, node)
   const T = L.buffer('t', 'i8', [256])
@@ -177,30 +195,56 @@ export function unary(
   return op
 }
 
+/** |x|. f32, f64, f16, i8, i16, i32, i64; i8 and i16 with scales. TFLite ABS, ONNX Abs. */
 export const abs = unary('abs', ROWS.abs)
+/** -x. f32, f64, f16; i8, i16, i32 and i64 without scales, which wrap. TFLite NEG, ONNX Neg. */
 export const neg = unary('neg', ROWS.neg)
+/** Square root. f32, f64, f16. TFLite SQRT, ONNX Sqrt. */
 export const sqrt = unary('sqrt', ROWS.sqrt)
+/** 1 / sqrt(x). f32, f16; i8 and i16 with scales. TFLite RSQRT. */
 export const rsqrt = unary('rsqrt', ROWS.rsqrt)
+/** 1 / x. f32, f64, f16. ONNX Reciprocal. */
 export const reciprocal = unary('reciprocal', ROWS.reciprocal)
+/** x * x. f32, f16. TFLite SQUARE. */
 export const square = unary('square', ROWS.square)
+/** e^x. f32, f64, f16; i8 and i16 with scales by table. TFLite EXP, ONNX Exp. */
 export const exp = unary('exp', ROWS.exp)
+/** The whole number below. f32, f64, f16. TFLite FLOOR, ONNX Floor. */
 export const floor = unary('floor', ROWS.floor)
+/** The whole number above. f32, f64, f16. TFLite CEIL, ONNX Ceil. */
 export const ceil = unary('ceil', ROWS.ceil)
+/** The nearest whole number, of two the even one. f32, f64, f16. TFLite ROUND, ONNX Round. */
 export const round = unary('round', ROWS.round)
+/** -1, 0 or 1; NaN stays. f32, f64, f16, i8, i16, i32, i64 without scales. TFLite SIGN, ONNX Sign. */
 export const sign = unary('sign', ROWS.sign)
+/** Whether x is false. bool. TFLite LOGICAL_NOT, ONNX Not. */
 export const logicalNot = unary('logical_not', ROWS.logical_not)
+/** Every bit the other way. i8, u8, i16, i32, i64. ONNX BitwiseNot. */
 export const bitwiseNot = unary('bitwise_not', ROWS.bitwise_not)
+/** Whether x is NaN, as bool. f32, f64, f16. ONNX IsNaN. */
 export const isNan = unary('is_nan', ROWS.is_nan)
+/** x, below 0 `alpha` * (e^x - 1). f32, f16; i8 with scales by table. TFLite ELU (alpha 1), ONNX Elu. */
 export const elu = unary('elu', ROWS.elu)
+/** `gamma` * (x, from 0 down `alpha` * (e^x - 1)). f32, f16. ONNX Selu; Klambauer et al. 2017. */
 export const selu = unary('selu', ROWS.selu)
+/** x, from 0 down `alpha` * (e^(x / alpha) - 1). f32, f16. ONNX Celu; Barron 2017. */
 export const celu = unary('celu', ROWS.celu)
+/** x, from 0 down x * `alpha`. f32, f64, f16; i8 and i16 with scales. TFLite LEAKY_RELU, ONNX LeakyRelu. */
 export const leakyRelu = unary('leaky_relu', ROWS.leaky_relu)
+/** x above `alpha`, otherwise 0. f32, f64, f16. ONNX ThresholdedRelu. */
 export const thresholdedRelu = unary('thresholded_relu', ROWS.thresholded_relu)
+/** min(1, max(0, `alpha` * x + `beta`)). f32, f16. ONNX HardSigmoid. */
 export const hardSigmoid = unary('hard_sigmoid', ROWS.hard_sigmoid)
+/** x / (1 + |x|). f32, f16. ONNX Softsign. */
 export const softsign = unary('softsign', ROWS.softsign)
+/** x / (1 + e^-(`alpha` x)). f32, f16. ONNX Swish. */
 export const swish = unary('swish', ROWS.swish)
-/** Both forms of Gelu: with the error function, or its approximation by tanh. */
+/**
+ * x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), an approximation of `gelu`. f32, f16; i8 with scales by table.
+ * TFLite GELU (approximate), ONNX Gelu (approximate tanh).
+ */
 export const geluTanh = unary('gelu_tanh', ROWS.gelu_tanh)
+/** x / 2 * (1 + erf(x / sqrt 2)). f32, f16; i8 with scales by table. TFLite GELU, ONNX Gelu. */
 export const gelu: Op<UnaryAttrs> = unary('gelu', ROWS.gelu, {
   tflite: [
     {
@@ -226,9 +270,15 @@ export const gelu: Op<UnaryAttrs> = unary('gelu', ROWS.gelu, {
     },
   ],
 })
+/** Natural logarithm. f32, f64, f16; i8 and i16 with scales by table. TFLite LOG, ONNX Log. */
 export const log = unary('log', ROWS.log)
+/** Sine of radians. f32, f16. TFLite SIN, ONNX Sin. */
 export const sin = unary('sin', ROWS.sin)
+/** Cosine of radians. f32, f16. TFLite COS, ONNX Cos. */
 export const cos = unary('cos', ROWS.cos)
+/** The error function 2 / sqrt(pi) * integral of e^-t^2 from 0 to x. f32, f16. ONNX Erf. */
 export const erf = unary('erf', ROWS.erf)
+/** log(1 + e^x). f32, f16. ONNX Softplus. */
 export const softplus = unary('softplus', ROWS.softplus)
+/** x * tanh(log(1 + e^x)). f32, f16. ONNX Mish; Misra 2019. */
 export const mish = unary('mish', ROWS.mish)

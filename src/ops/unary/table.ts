@@ -13,8 +13,11 @@ export interface Unary extends Scalars {
   readonly dtypes: readonly DType[]
   /** Attributes and their defaults in ONNX; operands of the functions after the element itself. */
   readonly attrs?: Readonly<Record<string, number>>
-  /** int8 with scales through the table of the 256 results that the float32 function gives. */
-  readonly table?: boolean
+  /**
+   * Dtypes with scales that go through a table of float32 results: int8 one for each of the 256 elements, int16 an
+   * interpolated one.
+   */
+  readonly table?: readonly DType[]
   readonly tflite?: {
     readonly name: string
     readonly code: number
@@ -116,7 +119,7 @@ export const ROWS = {
   },
   exp: {
     dtypes: FLOATS,
-    table: true,
+    table: ['i8', 'i16'],
     real: F.exp,
     f32: F.expf,
     expr: ([x], num) => (num === 'f64' ? M.exp(x, 'f') : M.expf(x, 'f')),
@@ -125,6 +128,7 @@ export const ROWS = {
   },
   log: {
     dtypes: FLOATS,
+    table: ['i8', 'i16'],
     real: F.log,
     f32: F.logf,
     expr: ([x], num) => (num === 'f64' ? M.log(x, 'f') : M.logf(x, 'f')),
@@ -184,7 +188,7 @@ export const ROWS = {
   elu: {
     dtypes: F32,
     attrs: { alpha: 1 },
-    table: true,
+    table: ['i8'],
     f32: (x, alpha) => (x < 0 ? f(alpha * expm1(x)) : x),
     expr([x, alpha]) {
       const [stmts, e] = expm1Steps(L.min(x, zeroOf(x)), 'f')
@@ -278,7 +282,7 @@ export const ROWS = {
   },
   gelu: {
     dtypes: F32,
-    table: true,
+    table: ['i8'],
     f32: (x) => f(f(0.5 * x) * f(1 + F.erff(f(x * ROOT_HALF)))),
     expr([x]) {
       const [stmts, e] = M.erff(L.mul(x, L.float(ROOT_HALF)), 'f')
@@ -287,7 +291,7 @@ export const ROWS = {
   },
   gelu_tanh: {
     dtypes: F32,
-    table: true,
+    table: ['i8'],
     f32(x) {
       const cubic = f(f(f(x * x) * x) * CUBIC)
       return f(f(0.5 * x) * f(1 + F.tanhf(f(ROOT_TWO_OVER_PI * f(x + cubic)))))

@@ -2,8 +2,8 @@
 // 65536 / (1 + e^(-i / 24)) and linear interpolation. The published table is not rounded throughout: at some places it
 // lies one above the nearest whole number.
 
-import * as L from '../../loops/build.ts'
-import type { Buf, Expr, Stmt } from '../../loops/ir.ts'
+import * as L from '../loops/build.ts'
+import type { Buf, Expr, Stmt } from '../loops/ir.ts'
 
 const ONE_ABOVE = new Set([
   4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45, 46, 49, 50,
@@ -33,6 +33,22 @@ export function argumentOf(power: number): Argument {
 
 export const GATE: Argument = argumentOf(-12)
 
+/** The power of two that a scale is, to within a thousandth in the exponent. */
+export function powerOf(scale: number): number | undefined {
+  const power = Math.log2(scale)
+  return Math.abs(power - Math.round(power)) < 1e-3 ? Math.round(power) : undefined
+}
+
+/** For an input of any scale below 2.66, `exact` those powers of two that need no rounding of the multiplier. */
+export function argumentOfScale(scale: number, exact: readonly number[]): Argument {
+  const power = powerOf(scale)
+  if (power !== undefined && exact.includes(power)) return argumentOf(power)
+  let multiplier = scale * 3 * 2 ** 12
+  let shift = 0
+  for (; multiplier <= 32767 / 2 && shift <= 30; shift++) multiplier *= 2
+  return { multiplier: Math.trunc(multiplier), shift }
+}
+
 function scaled(x: number, { multiplier, shift }: Argument): number {
   return (x * multiplier + (shift > 0 ? 1 << (shift - 1) : 0)) >> shift
 }
@@ -59,11 +75,7 @@ export function tanh16(x: number, argument: Argument = GATE): number {
 
 type Steps = readonly [readonly Stmt[], Expr]
 
-function steps(
-  name: string,
-  x: Expr,
-  argument: { multiplier: Expr | number; shift: Expr | number; half: Expr | number },
-) {
+function steps(name: string, x: Expr, argument: ArgumentSteps) {
   const stmts: Stmt[] = []
   const keep = (suffix: string, value: Expr): Expr => {
     const [stmt, register] = L.declare(`${name}_${suffix}`, value)
@@ -90,21 +102,25 @@ function interpolated(
   return keep('y', L.select(L.ge(i, 255), most * 2 ** bits, inside))
 }
 
+/** An argument in registers: multiplier, shift and 2^(shift - 1), 0 for no shift. */
+export interface ArgumentSteps {
+  readonly multiplier: Expr | number
+  readonly shift: Expr | number
+  readonly half: Expr | number
+}
+
+const GATE_STEPS: ArgumentSteps = { ...GATE, half: 0 }
+
 /** The same in the loop language; `table` holds `logisticTable`. */
-export function logistic16Steps(table: Buf, x: Expr, name: string): Steps {
-  const { stmts, keep, v, a } = steps(name, x, { ...GATE, half: 0 })
+export function logistic16Steps(table: Buf, x: Expr, name: string, argument = GATE_STEPS): Steps {
+  const { stmts, keep, v, a } = steps(name, x, argument)
   const y = interpolated(table, keep, a, 9, 0x7fff * 2)
   const signed = L.select(L.ge(v, 0), L.add(y, 512), L.op('sub', 2 ** 25 + 511, y))
   return [stmts, L.op('shr', signed, 10)]
 }
 
-/** The same for tanh; multiplier, shift and 2^(shift - 1) (0 for no shift) may be registers. */
-export function tanh16Steps(
-  table: Buf,
-  x: Expr,
-  name: string,
-  argument: { multiplier: Expr | number; shift: Expr | number; half: Expr | number } = { ...GATE, half: 0 },
-): Steps {
+/** The same for tanh. */
+export function tanh16Steps(table: Buf, x: Expr, name: string, argument = GATE_STEPS): Steps {
   const { stmts, keep, v, a } = steps(name, x, argument)
   const y = interpolated(table, keep, a, 8, 0xffff)
   const signed = L.select(L.ge(v, 0), L.add(y, 128 - 2 ** 23), L.op('sub', 2 ** 23 + 127, y))
