@@ -72,6 +72,10 @@ export function readStored(build: Builder, node: TfliteNode): Value[] {
   return build.add(resizeBilinear, [node.inputs[0]], attrs, node.result)
 }
 
+/**
+ * Images of another size, each pixel from its four neighbours: x[N, H, W, C], int8 in TensorFlow Lite's fixed-point
+ * arithmetic, to y[N, OH, OW, C] of the same scale. TensorFlow Lite's RESIZE_BILINEAR.
+ */
 export const resizeBilinear: Op<ResizeBilinear> = {
   name: 'resize_bilinear',
 
