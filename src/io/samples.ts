@@ -101,7 +101,7 @@ function fromJson(bytes: Uint8Array, type: TensorType, where: string): Data {
     throw new InputError(where, `is not valid JSON (${e instanceof Error ? e.message : e})`)
   }
   const { shape, numbers } = flattened(json, where)
-  const flat = shape.length === 1 && numbers.length === count(type.shape)
+  const flat = (shape.length === 1 || numbers.length === 0) && numbers.length === count(type.shape)
   if (!flat && !sameShape(significant(shape), significant(type.shape)))
     throw new InputError(where, `has shape [${shape}], the model takes [${type.shape}]`)
   return stored(numbers, type, where)

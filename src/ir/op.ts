@@ -209,6 +209,8 @@ export interface Op<A extends Attrs = Attrs> {
    * of it), and its attributes.
    */
   rows?(node: Node<A>, out: Rows): { readonly inputs: readonly (Rows | undefined)[]; readonly attrs: A } | undefined
+  /** Takes tensors without elements (a 0 in their shape) and makes them; the others refuse them in `check`. */
+  readonly empty?: true
   /** Writes to input 0, which is state or a param: `eval` changes that input's data, and later readers see the new content. */
   readonly writesState?: boolean
 }

@@ -1,4 +1,4 @@
-// Removes what is known at compile time: loops of extent 1, conditions that hold for every iteration or for none. The
+// Removes what is known at compile time: loops of extent 0 and 1, conditions that hold for every iteration or for none. The
 // proof is interval arithmetic over the loop variables' ranges.
 
 import { block, int } from './build.ts'
@@ -83,6 +83,7 @@ function simplifyExpr(e: Expr, ranges: Ranges): Expr {
 
 function simplifyStmt(s: Stmt, ranges: Ranges): Stmt {
   if (s.s === 'for') {
+    if (s.extent === 0) return block()
     if (s.extent === 1) return simplifyStmt(substitute(s.body, new Map([[s.v, int(0)]])), ranges)
     const inner = new Map(ranges).set(s.v, { lo: 0, hi: s.extent - 1 })
     return { ...s, body: simplifyStmt(s.body, inner) }

@@ -6,7 +6,7 @@ import { bytesOf, elemOf, inputsOf, type Node, sameShape, type TensorType, type 
 import type { Cost } from '../ir/op.ts'
 import type { Elem } from '../loops/ir.ts'
 
-/** The node's outputs have the dtypes and shapes that `expected` says. */
+/** The node's outputs have the dtypes and shapes that `expected` says; no tensor is without elements unless the operator takes that. */
 export function expectOutputs(node: Node, expected: readonly TensorType[]): void {
   const where = layer(node)
   if (node.outputs.length !== expected.length)
@@ -15,14 +15,12 @@ export function expectOutputs(node: Node, expected: readonly TensorType[]): void
     const t = node.outputs[i].type
     if (t.dtype !== e.dtype)
       throw new ModelError(where, `output "${node.outputs[i].name}" is ${t.dtype}, expected ${e.dtype}`)
-    if (sameShape(t.shape, e.shape) && t.shape.includes(0))
-      throw new ModelError(
-        where,
-        `output "${node.outputs[i].name}" has shape [${t.shape}], tensors without elements are not supported`,
-      )
-    if (!sameShape(t.shape, e.shape) || t.shape.some((d) => !Number.isInteger(d) || d < 1))
+    if (!sameShape(t.shape, e.shape) || t.shape.some((d) => !Number.isInteger(d) || d < 0))
       throw new ModelError(where, `output "${node.outputs[i].name}" has shape [${t.shape}], expected [${e.shape}]`)
   })
+  const none = [...inputsOf(node), ...node.outputs].find((v) => v.type.shape.includes(0))
+  if (none && !node.op.empty)
+    throw new ModelError(where, `"${none.name}" has shape [${none.type.shape}], ${node.op.name} needs elements`)
 }
 
 /** The node has between `least` and `most` inputs, and the first `least` are present. */

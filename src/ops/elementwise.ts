@@ -44,6 +44,7 @@ export function shaped(type: TensorType, dtype = type.dtype): TensorType {
 
 /** What every elementwise operator answers alike, whatever it computes. */
 export const ELEMENTWISE = {
+  empty: true,
   cost: (node: Node): Cost => costOf(node, 0),
 
   /** Operands as large as the result, element by element. */

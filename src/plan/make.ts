@@ -1,5 +1,6 @@
 // Graph -> Plan: every node's loops in the target's form, a place for every buffer, the weight segment and the figures
-// that reports print. Steps that would copy a buffer onto itself are dropped; that is seen in their loops.
+// that reports print. Steps that would copy a buffer onto itself are dropped, which is seen in their loops, and those
+// whose results have no elements.
 
 import { BudgetError, bug } from '../errors.ts'
 import { layer } from '../ir/build.ts'
@@ -7,6 +8,7 @@ import { bytesOf, elemOf, type Graph, inputsOf, type Node, type Value } from '..
 import { MAX_BYTES } from '../ir/limits.ts'
 import { lifetimes, liveBytes } from '../ir/live.ts'
 import type { Arg, Call } from '../ir/op.ts'
+import * as L from '../loops/build.ts'
 import { type Buf, count, type Data, elemBytes } from '../loops/ir.ts'
 import { receivedRow } from '../ops/shape/splice.ts'
 import { schedule, type Target } from '../targets/target.ts'
@@ -21,7 +23,7 @@ interface Job {
   readonly node: Node
   readonly call: Call
   readonly recipe: string
-  /** Its buffers share a place and the loops would copy it onto itself. */
+  /** Nothing is to be done: its outputs have no elements, or share a place with what the loops would copy there. */
   readonly idle: boolean
   /** Bytes and alignment of each scratch buffer, in the order of the arguments. */
   readonly scratch: readonly { readonly bytes: number; readonly align: number }[]
@@ -50,7 +52,13 @@ function alignOf(v: Value): number {
   return elem ? elemBytes(elem) : 1
 }
 
+function makesNothing({ op, outputs }: Node): boolean {
+  return !op.writesState && outputs.length > 0 && outputs.every((v) => bytesOf(v.type) === 0)
+}
+
 function jobOf(node: Node, target: Target): Job {
+  if (makesNothing(node))
+    return { node, call: { kernel: L.kernel('nothing', []), args: [] }, recipe: 'none', idle: true, scratch: [] }
   const plain = node.op.lower(node)
   const { inPlace } = node
   const idle =

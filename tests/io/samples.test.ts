@@ -19,6 +19,16 @@ const text = (s: string) => new TextEncoder().encode(s)
 const row = i8([1, 4], 0.5, -1)
 
 describe('readInput', () => {
+  it('reads arrays without elements, as .npy, as JSON and as no bytes', () => {
+    const none = f32([2, 0, 3])
+    const npy = writeNpy({ dtype: 'f32', shape: [2, 0, 3], data: new Float32Array(0) })
+    const text = (json: string) => new TextEncoder().encode(json)
+    for (const bytes of [npy, text('[]'), text('[[], []]'), new Uint8Array(0)])
+      expect(readInput(bytes, none)).toEqual(new Float32Array(0))
+    expect(() => readInput(text('[1]'), none)).toThrow(InputError)
+    expect(() => readInput(text('[]'), f32([2]))).toThrow(InputError)
+  })
+
   it('takes raw bytes of exactly the right length, from a path or from memory', () => {
     const bytes = Uint8Array.of(0, 1, 128, 255)
     expect(readInput(bytes, row)).toEqual(Int8Array.of(0, 1, -128, -1))

@@ -85,7 +85,6 @@ function arg(name: 'argmax' | 'argmin', tflite: { name: string; code: number; id
       expectDtype(x, DTYPES, 'input', where)
       if (!Number.isInteger(axis) || axis < 0 || axis >= x.shape.length)
         throw new ModelError(where, `axis is ${axis}, input has ${x.shape.length} dimensions`)
-      if (x.shape[axis] === 0) throw new ModelError(where, `axis ${axis} has no elements`)
       if (dtype !== 'i32' && dtype !== 'i64') throw new ModelError(where, `output is ${dtype}, supported are i32, i64`)
       expectOutputs(node, infer([x], node.attrs))
     },

@@ -115,6 +115,9 @@ export const cases: readonly OpCase[] = [
     const a = b.const('a', type, Int32Array.of(-(2 ** 31), 2 ** 31 - 1, -7, 7, 5, -(2 ** 31)))
     return b.one(div, [a, b.const('b', type, Int32Array.of(-1, -1, 2, -2, 0, 0))], { clamp: {} })
   }),
+  opCase('add f32: no elements, one of them repeated', (b) =>
+    b.one(add, [b.input('a', f32([2, 0, 3])), b.input('b', f32([1, 3]))], { clamp: {} }),
+  ),
   opCase('div f32: one per row, ReLU6', (b) =>
     b.one(div, [b.input('a', f32([4, 9])), b.input('b', f32([4, 1]))], { clamp: { min: 0, max: 6 } }),
   ),

@@ -39,14 +39,15 @@ function split(
   x: Value,
   axis: number,
   sizes: readonly number[],
+  outputs: number,
   result: NodeOptions,
   where: string,
 ): Value[] {
   const extent = x.type.shape[axis]
-  if (sizes.reduce((n, s) => n + s, 0) !== extent || sizes.some((s) => s < 1))
+  if (sizes.reduce((n, s) => n + s, 0) !== extent || sizes.some((s) => s < 0))
     throw new ModelError(where, `splits axis ${axis} into [${sizes}], it has ${extent} elements`)
   let begin = 0
-  return sizes.map((size, i) => {
+  return sizes.slice(0, outputs).map((size, i) => {
     const attrs = part(x.type, axis, begin, size)
     begin += size
     return build.one(slice, [x], attrs, outputOf(result, i))
@@ -67,8 +68,11 @@ export const tfliteSplit: TfliteSpelling = {
     const where = reading('split', node)
     const x = operand(node, 1, 'input', where)
     const axis = axisOf(constantNumbers(node, 0, 'axis', where)[0], x.type.shape.length, where)
-    const sizes = equalParts(x.type.shape[axis], node.options.num_splits as number, where)
-    return split(build, x, axis, sizes, node.result, where)
+    const outputs = node.result.types.length
+    if (node.options.num_splits !== outputs)
+      throw new ModelError(where, `has ${outputs} outputs and num_splits ${node.options.num_splits}`)
+    const sizes = equalParts(x.type.shape[axis], outputs, where)
+    return split(build, x, axis, sizes, outputs, node.result, where)
   },
 }
 
@@ -83,7 +87,7 @@ export const tfliteSplitV: TfliteSpelling = {
     const axis = axisOf(constantNumbers(node, 2, 'axis', where)[0], x.type.shape.length, where)
     const rest = x.type.shape[axis] - given.filter((s) => s !== -1).reduce((n, s) => n + s, 0)
     const sizes = given.map((s) => (s === -1 ? rest : s))
-    return split(build, x, axis, sizes, node.result, where)
+    return split(build, x, axis, sizes, node.result.types.length, node.result, where)
   },
 }
 
@@ -141,6 +145,6 @@ export const onnxSplit: OnnxSpelling = {
     const sizes =
       listOf(node, 'split', 1, where) ??
       Array.from({ length: parts }, (_, i) => Math.max(0, Math.min(each, extent - i * each)))
-    return split(build, x, axis, sizes, node.result, where)
+    return split(build, x, axis, sizes, parts, node.result, where)
   },
 }

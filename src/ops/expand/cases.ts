@@ -31,8 +31,11 @@ const SHAPES: Record<string, [number[], number[]]> = {
   ],
 }
 
-export const cases: readonly OpCase[] = TYPES.flatMap(([type, of]) =>
-  Object.entries(SHAPES).map(([name, [from, shape]]) =>
-    opCase(`expand ${type}: ${name}`, (b) => b.one(expand, [b.input('x', of(from))], { shape })),
+export const cases: readonly OpCase[] = [
+  ...TYPES.flatMap(([type, of]) =>
+    Object.entries(SHAPES).map(([name, [from, shape]]) =>
+      opCase(`expand ${type}: ${name}`, (b) => b.one(expand, [b.input('x', of(from))], { shape })),
+    ),
   ),
-)
+  opCase('expand f32: no elements', (b) => b.one(expand, [b.input('x', f32([1, 3]))], { shape: [0, 3] })),
+]

@@ -114,5 +114,6 @@ export const expand: Op<Expand> = {
   },
 
   lower,
+  empty: true,
   cost: (node) => costOf(node, 0),
 }

@@ -70,7 +70,7 @@ export const gatherElements: Op<GatherElements> = {
       throw new ModelError(where, `axis is ${axis}, input has ${x.length} dimensions`)
     if (indices.length !== x.length || indices.some((d, i) => i !== axis && d > x[i]))
       throw new ModelError(where, `indices are [${indices}], input is [${x}]; only axis ${axis} may be longer`)
-    expectIndices(node.inputs[1]!, where, node.inputs[0])
+    expectIndices(node.inputs[1]!, where)
     expectOutputs(node, infer(node.inputs.map((v) => v?.type)))
     expectMoved(node)
   },

@@ -6,10 +6,8 @@ import type { Value } from '../../ir/graph.ts'
 import * as L from '../../loops/build.ts'
 import type { Buf, Data, Expr, Stmt } from '../../loops/ir.ts'
 
-/** Refuses indices that are not i32 or i64, and tensors `from` without elements: no index into them is inside. */
-export function expectIndices(indices: Value, where: string, from?: Value): void {
-  if (from?.type.shape.includes(0))
-    throw new ModelError(where, `input has shape [${from.type.shape}], tensors without elements are not supported`)
+/** Refuses indices that are not i32 or i64. */
+export function expectIndices(indices: Value, where: string): void {
   if (indices.type.dtype !== 'i32' && indices.type.dtype !== 'i64')
     throw new ModelError(where, `indices are ${indices.type.dtype}, supported are i32, i64`)
 }

@@ -91,7 +91,7 @@ export const gatherNd: Op<GatherNd> = {
       throw new ModelError(where, `indices are [${indices}] after ${batchDims} batch dimensions, input is [${x}]`)
     if (indices.slice(0, batchDims).some((d, i) => d !== x[i]))
       throw new ModelError(where, `input [${x}] and indices [${indices}] differ in the first ${batchDims} dimensions`)
-    expectIndices(node.inputs[1]!, where, node.inputs[0])
+    expectIndices(node.inputs[1]!, where)
     expectOutputs(
       node,
       infer(

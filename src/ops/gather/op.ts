@@ -102,7 +102,7 @@ export const gather: Op<Gather> = {
       throw new ModelError(where, `has ${batchDims} batch dimensions, axis is ${axis}, indices are [${indices}]`)
     if (indices.slice(0, batchDims).some((d, i) => d !== x[i]))
       throw new ModelError(where, `input [${x}] and indices [${indices}] differ in the first ${batchDims} dimensions`)
-    expectIndices(node.inputs[1]!, where, node.inputs[0])
+    expectIndices(node.inputs[1]!, where)
     expectOutputs(
       node,
       infer(

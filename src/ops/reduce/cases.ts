@@ -88,8 +88,25 @@ export const cases: readonly OpCase[] = [
     ),
   ),
   ...[sum, reduceProd, reduceL2, reduceLogSum, reduceLogSumExp, reduceMax, reduceMin].map((op) =>
-    opCase(`${op.name} f32: no elements`, (b) =>
-      b.one(op, [b.const('x', f32([2, 0, 3]), new Float32Array(0))], { axes: [1], keepDims: true }),
+    opCase(`${op.name} f32: over no elements`, (b) =>
+      b.one(op, [b.input('x', f32([2, 0, 3]))], { axes: [1], keepDims: true }),
     ),
+  ),
+  ...[sum, reduceProd, reduceMax, reduceMin].flatMap((op) =>
+    (['i32', 'i64'] as const).map((dtype) =>
+      opCase(`${op.name} ${dtype}: over no elements`, (b) =>
+        b.one(op, [b.input('x', { dtype, shape: [2, 0, 3] })], { axes: [1], keepDims: true }),
+      ),
+    ),
+  ),
+  ...[reduceMax, reduceMin].flatMap((op) =>
+    (['i16', 'i8', 'u8'] as const).map((dtype) =>
+      opCase(`${op.name} ${dtype}: over no elements`, (b) =>
+        b.one(op, [b.input('x', { dtype, shape: [2, 0, 3] })], { axes: [1], keepDims: true }),
+      ),
+    ),
+  ),
+  opCase('sum f32: no elements, before and after', (b) =>
+    b.one(sum, [b.input('x', f32([2, 0, 3]))], { axes: [2], keepDims: false }),
   ),
 ]

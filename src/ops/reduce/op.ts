@@ -4,7 +4,7 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import { type Node, sameQuant, type TensorType, type Value } from '../../ir/graph.ts'
+import { type Node, printTensorType, sameQuant, type TensorType, type Value } from '../../ir/graph.ts'
 import type { Attrs, Bounds, OnnxSpelling, Op, TfliteSpelling } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
 import { exp, expf, log, logf } from '../../loops/float.ts'
@@ -131,10 +131,10 @@ function check(node: Node<Reduce>, r: Reduction): void {
       node.attrs,
     ),
   )
-  if (reducedCount(node) === 0 && (r.finish === 'mean' || !x.dtype.startsWith('f')))
+  if (reducedCount(node) === 0 && (r.finish === 'mean' || x.quant || x.dtype === 'bool'))
     throw new ModelError(
       where,
-      `${r.name} over no elements of ${x.dtype}[${x.shape}], supported are floats except for mean`,
+      `${r.name} over no elements of ${printTensorType(x)}, supported are numbers without scales, except for mean`,
     )
   if (!x.quant) return
   perTensor(x, 'input', where)
@@ -236,6 +236,7 @@ function reduction(r: Reduction): Op<Reduce> {
     check: (node) => check(node, r),
     eval: (node, [x]) => [requantises(node, r) ? evaluateQuantised(node, r, x!) : evaluate(node, r, x!)],
     lower: (node) => lower(node, r),
+    empty: true,
     cost: (node) => costOf(node, 0),
     bounds: (node, [x]) => bounds(node, r, x),
     narrow: (node, free) => (reducesChannels(node) ? undefined : together(node, free)),

@@ -87,8 +87,6 @@ export const resizeNearest: Op<ResizeNearest> = {
     const { size } = node.attrs
     if (x.shape.length !== 4) throw new ModelError(where, `input is [${x.shape}], expected 4 dimensions`)
     expectDtype(x, ['f32', 'i8', 'i16'], 'input', where)
-    if (x.shape.includes(0))
-      throw new ModelError(where, `input is [${x.shape}], tensors without elements are not supported`)
     if (size.length !== 2 || size.some((s) => !Number.isInteger(s) || s < 1))
       throw new ModelError(where, `size is [${size}], expected a height and a width of at least 1`)
     expectOutputs(

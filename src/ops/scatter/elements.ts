@@ -77,7 +77,7 @@ export const scatterElements: Op<ScatterElements> = {
       throw new ModelError(where, `indices are [${indices.shape}], input is [${x.shape}]`)
     if (updates.shape.length !== indices.shape.length || updates.shape.some((d, i) => d !== indices.shape[i]))
       throw new ModelError(where, `updates are [${updates.shape}], indices are [${indices.shape}]`)
-    expectIndices(node.inputs[1]!, where, node.inputs[0])
+    expectIndices(node.inputs[1]!, where)
     expectReducible(x, updates, reduction, where)
     expectOutputs(node, [x])
     expectMoved(node)

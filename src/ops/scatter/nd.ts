@@ -99,7 +99,7 @@ export const scatterNd: Op<ScatterNd> = {
     const wanted = [...indices.shape.slice(0, -1), ...x.shape.slice(K)]
     if (updates.shape.length !== wanted.length || updates.shape.some((d, i) => d !== wanted[i]))
       throw new ModelError(where, `updates are [${updates.shape}], expected [${wanted}]`)
-    expectIndices(node.inputs[1]!, where, node.inputs[0])
+    expectIndices(node.inputs[1]!, where)
     expectReducible(x, updates, node.attrs.reduction, where)
     expectOutputs(node, [x])
     expectMoved(node)

@@ -124,7 +124,19 @@ const RESHAPES: Record<string, [number[], number[]]> = {
   'to a scalar': [[1, 1], []],
 }
 
+const EMPTY: readonly OpCase[] = [
+  opCase('reshape f32: no elements', (b) => b.one(reshape, [b.input('x', f32([0, 3, 4]))], { shape: [3, 4, 0] })),
+  opCase('transpose f32: no elements', (b) => b.one(transpose, [b.input('x', f32([2, 0, 3]))], { perm: [2, 1, 0] })),
+  opCase('concat f32: a part without elements', (b) =>
+    b.one(concat, [b.input('x', f32([2, 3])), b.input('y', f32([2, 0])), b.input('z', f32([2, 2]))], { axis: 1 }),
+  ),
+  opCase('concat f32: no elements', (b) =>
+    b.one(concat, [b.input('x', f32([0, 3])), b.input('y', f32([0, 2]))], { axis: 1 }),
+  ),
+]
+
 export const cases: readonly OpCase[] = [
+  ...EMPTY,
   ...[...BOTH, ...OTHERS].flatMap(([type, of]) => [
     ...Object.entries(PADS).flatMap(([name, [shape, low, high]]) => {
       const x = of(shape)

@@ -2,7 +2,7 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import { inputsOf, type Node } from '../../ir/graph.ts'
+import { inputsOf, type Node, type Value } from '../../ir/graph.ts'
 import type { Attrs, Call, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count, newData } from '../../loops/ir.ts'
@@ -17,9 +17,10 @@ function lower(node: Node<Concat>): Call {
   const y = node.outputs[0]
   const { axis } = node.attrs
   const outer = count(y.type.shape.slice(0, axis))
-  const inputs = inputsOf(node)
-  const X = inputs.map((x, k) => L.buffer(`x${k}`, elementOf(x), [outer, count(x.type.shape) / outer]))
-  const Y = L.buffer('y', elementOf(y), [outer, count(y.type.shape) / outer], 'write')
+  const run = (v: Value) => count(v.type.shape.slice(axis))
+  const inputs = inputsOf(node).filter((x) => run(x) > 0)
+  const X = inputs.map((x, k) => L.buffer(`x${k}`, elementOf(x), [outer, run(x)]))
+  const Y = L.buffer('y', elementOf(y), [outer, run(y)], 'write')
   const body = L.parallel('o', outer, (o) => {
     let from = 0
     return X.map((x, k) => {
@@ -109,6 +110,7 @@ export const concat: Op<Concat> = {
     node.attrs.axis > 1 && node.outputs[0].type.shape.length === 4
       ? { inputs: node.inputs.map(() => out), attrs: node.attrs }
       : undefined,
+  empty: true,
   permute: ({ attrs: { axis } }, perm) => ({ attrs: { axis: perm[axis] }, perm }),
   cost: (node) => costOf(node, 0),
 }

@@ -105,6 +105,7 @@ export const reshape: Op<Reshape> = {
     }
   },
 
+  empty: true,
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
   permute: withoutUnits,

@@ -50,8 +50,13 @@ const SLICES: Record<string, [number[], number[], number[], number[]]> = {
   ],
 }
 
-export const cases: readonly OpCase[] = TYPES.flatMap(([type, of]) =>
-  Object.entries(SLICES).map(([name, [shape, begin, step, size]]) =>
-    opCase(`slice ${type}: ${name}`, (b) => b.one(slice, [b.input('x', of(shape))], { begin, step, size })),
+export const cases: readonly OpCase[] = [
+  ...TYPES.flatMap(([type, of]) =>
+    Object.entries(SLICES).map(([name, [shape, begin, step, size]]) =>
+      opCase(`slice ${type}: ${name}`, (b) => b.one(slice, [b.input('x', of(shape))], { begin, step, size })),
+    ),
   ),
-)
+  opCase('slice f32: no elements', (b) =>
+    b.one(slice, [b.input('x', f32([3, 4]))], { begin: [1, 4], step: [1, 1], size: [2, 0] }),
+  ),
+]

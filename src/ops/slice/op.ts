@@ -12,7 +12,7 @@ import { elementOf, expectMoved } from '../shape/copy.ts'
 import { int32Constant } from '../tflite.ts'
 import { onnxSlice, tfliteReverse, tfliteSlice, tfliteStridedSlice } from './spellings.ts'
 
-/** First element, step and number of elements along each axis. */
+/** First element, step and number of elements along each axis; the step is 1 where the number is 0. */
 export type Slice = Attrs & {
   readonly begin: readonly number[]
   readonly step: readonly number[]
@@ -114,7 +114,11 @@ export const slice: Op<Slice> = {
       throw new ModelError(where, `slices ${size.length} dimensions, input has ${shape.length}`)
     shape.forEach((extent, d) => {
       const last = begin[d] + step[d] * (size[d] - 1)
-      if (size[d] < 1 || step[d] === 0 || begin[d] < 0 || begin[d] >= extent || last < 0 || last >= extent)
+      const inside =
+        size[d] === 0
+          ? step[d] === 1 && begin[d] >= 0 && begin[d] <= extent
+          : size[d] > 0 && step[d] !== 0 && begin[d] >= 0 && begin[d] < extent && last >= 0 && last < extent
+      if (!inside)
         throw new ModelError(
           where,
           `takes ${size[d]} elements from ${begin[d]} in steps of ${step[d]} along axis ${d}, which has ${extent}`,
@@ -141,5 +145,6 @@ export const slice: Op<Slice> = {
     return { attrs: { begin: before(attrs.begin), step: before(attrs.step), size: before(attrs.size) }, perm }
   },
   lower,
+  empty: true,
   cost: (node) => costOf(node, 0),
 }

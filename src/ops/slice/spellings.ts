@@ -14,11 +14,8 @@ function range(extent: number, begin: number | undefined, end: number | undefine
   const bound = (b: number) => Math.min(high, Math.max(low, b < 0 ? b + extent : b))
   const first = begin === undefined ? (step > 0 ? low : high) : bound(begin)
   const last = end === undefined ? (step > 0 ? high : low) : bound(end)
-  return { begin: first, step, size: Math.max(0, Math.ceil((last - first) / step)) }
-}
-
-function nothing(where: string, axis: number): never {
-  throw new ModelError(where, `takes no element along axis ${axis}, tensors have at least one`)
+  const size = Math.ceil((last - first) / step)
+  return size > 0 ? { begin: first, step, size } : { begin: Math.max(0, first), step: 1, size: 0 }
 }
 
 const MASKS = ['begin_mask', 'end_mask', 'ellipsis_mask', 'new_axis_mask', 'shrink_axis_mask'] as const
@@ -47,7 +44,6 @@ export const tfliteStridedSlice: TfliteSpelling<Slice> = {
     const attrs = { begin: [] as number[], step: [] as number[], size: [] as number[] }
     const shape: number[] = []
     const take = (r: { begin: number; step: number; size: number }, keep: boolean): void => {
-      if (r.size < 1) nothing(where, attrs.size.length)
       attrs.begin.push(r.begin)
       attrs.step.push(r.step)
       attrs.size.push(r.size)
@@ -110,8 +106,8 @@ export const tfliteReverse: TfliteSpelling<Slice> = {
     const { shape } = x.type
     const axes = constantNumbers(node, 1, 'axis', where).map((a) => axisOf(a, shape.length, where))
     const attrs = {
-      begin: shape.map((d, i) => (axes.includes(i) ? d - 1 : 0)),
-      step: shape.map((_, i) => (axes.includes(i) ? -1 : 1)),
+      begin: shape.map((d, i) => (axes.includes(i) && d > 0 ? d - 1 : 0)),
+      step: shape.map((d, i) => (axes.includes(i) && d > 0 ? -1 : 1)),
       size: shape,
     }
     return build.add(slice, [x], attrs, node.result)
@@ -134,13 +130,6 @@ export const onnxSlice: OnnxSpelling<Slice> = {
       if (steps[i] === 0) throw new ModelError(where, `step along axis ${d} is 0`)
       return range(extent, starts[i], ends[i], steps[i])
     })
-    const empty = ranges.findIndex((r) => r.size < 1)
-    if (empty >= 0) {
-      // Nothing of a constant (no leading dimensions of a shape) is a constant; nothing of anything else has no type here.
-      if (x.storage !== 'const' || !x.data) nothing(where, empty)
-      const type = { ...x.type, shape: ranges.map((r) => r.size) }
-      return [build.const(node.result.names?.[0] ?? 'nothing', type, x.data.slice(0, 0))]
-    }
     const attrs = {
       begin: ranges.map((r) => r.begin),
       step: ranges.map((r) => r.step),
