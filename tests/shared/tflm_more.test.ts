@@ -35,7 +35,7 @@ interface Golden {
 }
 
 /** The largest difference allowed where the reference's largest value is `most`. */
-const allowed = (most: number) => 2e-5 * most + 1e-7
+const allowed = (most: number) => 1e-5 * most + 1e-7
 const size = (x: number | bigint) => Math.abs(Number(x))
 
 function recordsOf(file: string): Golden[] {
@@ -73,7 +73,7 @@ function compare({ invokes }: Golden, graph: Graph, model: RunningModel): number
       else if (op.sum_abs !== undefined) {
         let sum = 0
         for (const v of got) sum += size(v)
-        expect(Math.abs(sum - op.sum_abs), where).toBeLessThanOrEqual(2e-5 * op.sum_abs + 1e-7 * got.length)
+        expect(Math.abs(sum - op.sum_abs), where).toBeLessThanOrEqual(1e-5 * op.sum_abs + 1e-7 * got.length)
       }
     }
     invoke.outputs.forEach((o, i) => {
