@@ -1,5 +1,7 @@
 // Boards by name: which target builds for them, how much RAM one block of tensors may have, and how much flash the weights.
-// RAM is the largest contiguous block of the part, the figure of its data sheet; what the rest of a program needs comes off it.
+// RAM is the largest contiguous block of the part; what the rest of a program needs comes off it. Parts come in variants: the
+// comment names the document to compare yours with. RAM of STM32F746, STM32H743 and Ensemble-E7 was compared with published
+// pages; the other figures are those in general use.
 
 import { InputError } from '../errors.ts'
 

@@ -5,9 +5,6 @@ import { Xorshift32 } from '../../src/ir/random.ts'
 import { highProduct, requant } from '../../src/loops/arith.ts'
 import { add } from '../../src/ops/binary/op.ts'
 import { CaseBuilder, i8 } from '../../src/ops/case.ts'
-import { conv2d } from '../../src/ops/conv2d/op.ts'
-import { depthwiseConv2d } from '../../src/ops/depthwise/op.ts'
-import { fullyConnected } from '../../src/ops/fully_connected/op.ts'
 import { makePlan } from '../../src/plan/make.ts'
 import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
 import { hostCompiler, runHostC, SANITIZED } from '../../src/run/host_c.ts'
@@ -17,6 +14,7 @@ import { reference } from '../../src/run/reference.ts'
 import { type Channel, type Form, type Output, shortForm } from '../../src/targets/armv7em/requantize.ts'
 import { targetOf } from '../../src/targets/index.ts'
 import { hashOf } from '../support/bits.ts'
+import { layersOf } from '../support/layers.ts'
 
 /** What the routines compute from the sum A, given 256 * A. */
 function short(a: number, form: Form, c: number): number {
@@ -76,40 +74,7 @@ describe('the short requantisation', () => {
 /** Convolutions of many shapes side by side, each an output of its own. */
 function shapes() {
   const b = new CaseBuilder('shapes', 21)
-  const outputs = []
-  let n = 0
-  const image = (h: number, w: number, c: number) => b.input(`x${n}`, i8([1, h, w, c], 0.05, -3 + n))
-  const quant = (relu: boolean) => ({ quant: quantOf(0.11, relu ? -128 : 9) })
-  const conv = (
-    [h, w, c]: number[],
-    [kh, kw]: number[],
-    channels: number,
-    { stride = 1, pad = [0, 0, 0, 0], relu = true, dilation = 1 } = {},
-  ) => {
-    const from = `conv${n++}`
-    const weight = b.weights(`${from}/w`, [channels, kh, kw, c], 0.004, 0)
-    const attrs = { stride: [stride, stride], dilation: [dilation, 1], pad, groups: 1, clamp: relu ? { min: 0 } : {} }
-    outputs.push(
-      b.one(conv2d, [image(h, w, c), weight, b.bias(`${from}/b`, channels, 900)], attrs, { ...quant(relu), from }),
-    )
-  }
-  const depthwise = ([h, w, c]: number[], [kh, kw]: number[], { stride = 1, pad = [0, 0, 0, 0], relu = true } = {}) => {
-    const from = `depthwise${n++}`
-    const weight = b.weights(`${from}/w`, [1, kh, kw, c], 0.02, 3)
-    const attrs = { stride: [stride, stride], dilation: [1, 1], pad, clamp: relu ? { min: 0 } : {} }
-    outputs.push(
-      b.one(depthwiseConv2d, [image(h, w, c), weight, b.bias(`${from}/b`, c, 900)], attrs, { ...quant(relu), from }),
-    )
-  }
-  const dense = (inputs: number, channels: number, relu = false) => {
-    const from = `dense${n}`
-    const x = b.input(`x${n++}`, i8([1, inputs], 0.05, 4))
-    const weight = b.weights(`${from}/w`, [channels, inputs], 0.01)
-    const attrs = { keepDims: false, clamp: relu ? { min: 0 } : {} }
-    outputs.push(
-      b.one(fullyConnected, [x, weight, b.bias(`${from}/b`, channels, 500)], attrs, { ...quant(relu), from }),
-    )
-  }
+  const { conv, depthwise, dense, outputs } = layersOf(b)
   conv([4, 4, 8], [1, 1], 6)
   conv([3, 3, 16], [1, 1], 7, { relu: false })
   conv([5, 1, 4], [1, 1], 8, { relu: false })

@@ -1,5 +1,5 @@
-// Thumb-2 routines as text: registers by number, instructions one a line. r0 to r3 hold the arguments; r4 to r11 and lr
-// are saved by the caller of `routine`, so that thirteen registers and lr are free.
+// Thumb-2 routines as text: registers by number, instructions one a line. r0 to r3 hold the arguments; `routine`
+// saves r4 to r11 and lr around the body, so that thirteen registers and lr are free.
 
 import type { Routine } from '../../loops/ir.ts'
 
