@@ -55,11 +55,16 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 /** Starts a line as a group of processes, as a terminal does, and sends Ctrl-C to all of it once `holds`. */
-async function interruptedWhen(holds: () => boolean, args: readonly string[], temporary: string) {
+async function interruptedWhen(
+  holds: () => boolean,
+  args: readonly string[],
+  temporary: string,
+  environment: Readonly<Record<string, string>> = {},
+) {
   const child = spawn(process.execPath, [program, ...args], {
     detached: true,
     stdio: 'ignore',
-    env: { ...process.env, TMPDIR: temporary },
+    env: { ...process.env, TMPDIR: temporary, ...environment },
   })
   const end = ended(child)
   await until(holds)
@@ -73,8 +78,12 @@ test.runIf(POSIX && hostCompiler() !== undefined)(
   'Ctrl-C while a C compiler runs ends with 130 and leaves no temporary folder (needs a C compiler)',
   async () => {
     const temporary = folder()
+    // a compiler that is still at work when the signal comes, however fast the machine is
+    const slow = `${folder()}/slow-cc`
+    writeFileSync(slow, '#!/bin/sh\n[ "$1" = --version ] && exit 0\nexec sleep 20\n', { mode: 0o755 })
     const busy = () => readdirSync(temporary).some((name) => name.startsWith('mote-'))
-    expect(await interruptedWhen(busy, ['run', model, '--seed', '1', '--on', 'host-c'], temporary)).toBe(130)
+    const args = ['run', model, '--seed', '1', '--on', 'host-c']
+    expect(await interruptedWhen(busy, args, temporary, { CC: slow })).toBe(130)
     expect(readdirSync(temporary)).toEqual([])
   },
 )
