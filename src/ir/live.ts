@@ -3,6 +3,13 @@
 
 import { bytesOf, type Graph, inputsOf, type Node, type Value, valuesRead } from './graph.ts'
 
+/** From step `first` on the bytes `from` to `to` - 1 of a buffer are in use. */
+export interface Span {
+  readonly first: number
+  readonly from: number
+  readonly to: number
+}
+
 /** One buffer of the moving part of memory. Step -1 is before the first node, step `nodes.length` after the last. */
 export interface Lifetime {
   /** The values that use it one after the other: each but the first takes over in place. */
@@ -11,8 +18,11 @@ export interface Lifetime {
   readonly first: number
   /** Inclusive. */
   readonly last: number
-  /** From step `first` on only `bytes` of it are in use: the value that took over is smaller. Rising steps, falling bytes. */
-  readonly shrinks: readonly { readonly first: number; readonly bytes: number }[]
+  /**
+   * What is in use of it, each until the next, the first from step `first` on: what is gathered grows by its parts, an image
+   * that is read by rows goes from its start, a value that takes over may be smaller.
+   */
+  readonly spans: readonly Span[]
   /** Values that are parts of it before the first of `values` is whole, and where they begin. */
   readonly parts: readonly { readonly value: Value; readonly offset: number }[]
 }
@@ -62,19 +72,43 @@ export function lifetimes(graph: Graph): Lifetime[] {
   }
 
   return [...new Set(chainOf.values())].flatMap((values): Lifetime[] => {
-    if (gathered.has(values[0])) return []
-    const parts = partsOf.get(values[0]) ?? []
-    const shrinks: { first: number; bytes: number }[] = []
-    const bytes = bytesOf(values[0].type)
-    let now = bytes
+    const [head] = values
+    if (gathered.has(head)) return []
+    const parts = partsOf.get(head) ?? []
+    const bytes = bytesOf(head.type)
+    const from = Math.min(first.get(head)!, ...parts.map((p) => first.get(p.value)!))
+    const spans: Span[] = [{ first: from, from: 0, to: parts.length > 0 ? 0 : bytes }]
+    const next = (step: number, from: number, to: number) => {
+      if (spans[spans.length - 1].first === step) spans.pop()
+      spans.push({ first: step, from, to })
+    }
+    for (const { value, offset } of [...parts].sort((p, q) => p.offset - q.offset))
+      next(Math.max(first.get(value)!, spans[spans.length - 1].first), 0, offset + bytesOf(value.type))
+    if (values.length === 1) for (const { step, from } of rowsLeft(graph, head)) next(step, from, bytes)
     for (const v of values.slice(1)) {
-      const next = bytesOf(v.type)
-      if (next < now) shrinks.push({ first: first.get(v)! + 1, bytes: (now = next) })
+      const { to } = spans[spans.length - 1]
+      if (bytesOf(v.type) < to) next(first.get(v)! + 1, 0, bytesOf(v.type))
     }
     const tail = values[values.length - 1]
-    const from = Math.min(first.get(values[0])!, ...parts.map((p) => first.get(p.value)!))
-    return [{ values, bytes, first: from, last: Math.max(last.get(tail) ?? -1, first.get(tail)!), shrinks, parts }]
+    return [{ values, bytes, first: from, last: Math.max(last.get(tail) ?? -1, first.get(tail)!), spans, parts }]
   })
+}
+
+/** From which steps on how many bytes of an image's start are no longer read; none where some node reads it as a whole. */
+function rowsLeft(graph: Graph, v: Value): { readonly step: number; readonly from: number }[] {
+  if (!graph.inputs.includes(v) || graph.outputs.includes(v)) return []
+  if (graph.nodes.some((n) => n.inputs.includes(v))) return []
+  const size = bytesOf(v.type) / v.type.shape[1]
+  const left: { step: number; from: number }[] = []
+  let lowest = Number.POSITIVE_INFINITY
+  graph.nodes.forEach((_, k) => {
+    const i = graph.nodes.length - 1 - k
+    const parts = inputsOf(graph.nodes[i]).flatMap((x) => x.parts?.filter((p) => p.value === v) ?? [])
+    const least = Math.min(lowest, ...parts.map((p) => p.from))
+    if (least < lowest && lowest < Number.POSITIVE_INFINITY) left.unshift({ step: i + 1, from: lowest * size })
+    lowest = least
+  })
+  return left
 }
 
 /** Live bytes at each step, step -1 first. `sizeOf` may round sizes up; `scratchBytes` is working space that lives during its node. */
@@ -84,16 +118,12 @@ export function liveBytes(
   sizeOf: (bytes: number) => number = (bytes) => bytes,
 ): number[] {
   const change = new Array<number>(graph.nodes.length + 3).fill(0)
-  for (const t of lifetimes(graph)) {
-    let now = sizeOf(t.bytes)
-    change[t.first + 1] += now
-    for (const s of t.shrinks)
-      if (s.first <= t.last) {
-        change[s.first + 1] += sizeOf(s.bytes) - now
-        now = sizeOf(s.bytes)
-      }
-    change[t.last + 2] -= now
-  }
+  for (const { spans, last } of lifetimes(graph))
+    spans.forEach((s, k) => {
+      const bytes = sizeOf(s.to - s.from)
+      change[s.first + 1] += bytes
+      change[(spans[k + 1]?.first ?? last + 1) + 1] -= bytes
+    })
   let live = 0
   return change.slice(0, -1).map((d, k) => {
     live += d

@@ -6,8 +6,13 @@
 import { type Graph, type Node, type Pass, readers, type Value, valuesOf } from '../ir/graph.ts'
 import type { Bounds, Channels, Narrowed } from '../ir/op.ts'
 
+/** A tensor of more channels keeps them all: it is a long vector, and each takes memory to think about. */
+const MOST = 2 ** 16
+
+/** How many channels of `v` to think about. */
 function channelsOf(v: Value): number {
-  return v.type.shape.at(-1) ?? 1
+  const channels = v.type.shape.at(-1) ?? 1
+  return channels > MOST ? 0 : channels
 }
 
 /** Forwards from the model's inputs, of which only the type is known. */
@@ -15,13 +20,11 @@ function boundsOf(graph: Graph): Map<Value, Bounds> {
   const known = new Map<Value, Bounds>()
   for (const v of valuesOf(graph)) {
     const all = (limit: number) => new Int32Array(channelsOf(v)).fill(limit)
-    if (v.type.dtype === 'i8') known.set(v, { least: all(-128), most: all(127) })
+    if (v.type.dtype === 'i8' && channelsOf(v) > 0) known.set(v, { least: all(-128), most: all(127) })
   }
   for (const node of graph.nodes) {
-    const found = node.op.bounds?.(
-      node,
-      node.inputs.map((v) => v && known.get(v)),
-    )
+    const inputs = node.inputs.map((v) => v && known.get(v))
+    const found = node.outputs.every((v) => channelsOf(v) > 0) ? node.op.bounds?.(node, inputs) : undefined
     if (found) known.set(node.outputs[0], found)
   }
   return known

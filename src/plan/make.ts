@@ -168,7 +168,7 @@ function layOut(graph: Graph, jobs: readonly Job[], target: Target): Arena {
     first: t.first,
     last: t.last,
     align: Math.max(target.align, ...t.values.map(alignOf)),
-    shrinks: t.shrinks.map((s) => ({ first: s.first, bytes: rounded(s.bytes) })),
+    spans: t.spans.map((s) => ({ ...s, to: rounded(s.to) })),
   }))
   const working = jobs.flatMap((job, i) =>
     job.scratch.map((s) => ({ bytes: rounded(s.bytes), first: i, last: i, align: Math.max(target.align, s.align) })),

@@ -2,6 +2,7 @@
 // buffers and improved by a short deterministic local search until the total meets the lower bound (the largest sum of
 // live bytes) or the effort is spent. Offline dynamic storage allocation; the survey of orders is Sekiyama et al. 2018.
 
+import type { Span } from '../ir/live.ts'
 import { Xorshift32 } from '../ir/random.ts'
 
 /** A buffer: `bytes` from step `first` to step `last`, both inclusive. */
@@ -10,8 +11,8 @@ export interface Item {
   readonly first: number
   readonly last: number
   readonly align?: number
-  /** From these steps on fewer bytes at its start are in use. Rising steps, falling bytes. */
-  readonly shrinks?: readonly { readonly first: number; readonly bytes: number }[]
+  /** What is in use of it, each until the next, the first from step `first` on; all of it where that is not said. */
+  readonly spans?: readonly Span[]
 }
 
 export interface Placement {
@@ -22,15 +23,12 @@ export interface Placement {
   readonly lowerBound: number
 }
 
-interface Part {
-  readonly bytes: number
-  readonly first: number
+interface Part extends Span {
   readonly last: number
 }
 
-function partsOf(item: Item): Part[] {
-  const cuts = [{ first: item.first, bytes: item.bytes }, ...(item.shrinks ?? [])].filter((c) => c.first <= item.last)
-  return cuts.map((c, i) => ({ ...c, last: i + 1 < cuts.length ? cuts[i + 1].first - 1 : item.last }))
+function partsOf({ bytes, first, last, spans = [{ first, from: 0, to: bytes }] }: Item): Part[] {
+  return spans.map((s, k) => ({ ...s, last: (spans[k + 1]?.first ?? last + 1) - 1 }))
 }
 
 /** The largest sum of bytes that are live at one step. */
@@ -38,8 +36,8 @@ export function lowerBound(items: readonly Item[]): number {
   const change = new Map<number, number>()
   const put = (step: number, bytes: number) => change.set(step, (change.get(step) ?? 0) + bytes)
   for (const p of items.flatMap(partsOf)) {
-    put(p.first, p.bytes)
-    put(p.last + 1, -p.bytes)
+    put(p.first, p.to - p.from)
+    put(p.last + 1, p.from - p.to)
   }
   let live = 0
   let most = 0
@@ -60,21 +58,20 @@ function conflictsOf(items: readonly Item[]): Conflict[][] {
     const list: Conflict[] = []
     items.forEach((b, j) => {
       if (i === j || a.last < b.first || b.last < a.first || a.bytes === 0 || b.bytes === 0) return
-      let [above, below] = [0, 0]
+      let [above, below] = [-Infinity, -Infinity]
       for (const p of parts[i])
         for (const q of parts[j])
-          if (p.last >= q.first && q.last >= p.first) {
-            above = Math.max(above, p.bytes)
-            below = Math.max(below, q.bytes)
+          if (p.last >= q.first && q.last >= p.first && p.to > p.from && q.to > q.from) {
+            above = Math.max(above, p.to - q.from)
+            below = Math.max(below, q.to - p.from)
           }
-      list.push({ other: j, above, below })
+      if (-above < below) list.push({ other: j, above, below })
     })
     return list
   })
 }
 
-/** `ends`: in turn the lowest place and the highest under the ceiling, which is the best there is for a chain. */
-type Fit = 'lowest' | 'tightest' | 'ends'
+type Fit = 'lowest' | 'tightest'
 
 class Layout {
   readonly offsets: Float64Array
@@ -88,12 +85,21 @@ class Layout {
     this.offsets = new Float64Array(items.length)
   }
 
-  /** Places all items one after the other; false as soon as the total exceeds `limit`. `ceiling` is for `ends`. */
-  fill(order: readonly number[], fit: Fit, limit: number, ceiling: number): boolean {
+  /**
+   * Places all items one after the other; false as soon as the total exceeds `limit`. Those that are `high` end at `ceiling`
+   * where there is room.
+   */
+  fill(
+    order: readonly number[],
+    fit: Fit,
+    limit: number,
+    ceiling: number,
+    high: (i: number, k: number) => boolean,
+  ): boolean {
     this.offsets.fill(-1)
     this.total = 0
     for (const [k, i] of order.entries()) {
-      this.offsets[i] = fit === 'ends' && k % 2 === 1 ? this.highestFor(i, ceiling) : this.offsetFor(i, fit)
+      this.offsets[i] = high(i, k) ? this.highestFor(i, ceiling) : this.offsetFor(i, fit)
       this.total = Math.max(this.total, this.offsets[i] + this.items[i].bytes)
       if (this.total > limit) return false
     }
@@ -137,6 +143,11 @@ class Layout {
   }
 }
 
+/** Ceilings that are tried between the lower bound and twice that. */
+const CEILINGS = 128
+
+const none = (_i: number, _k: number) => false
+
 /** Offsets for all items. `effort` bounds the local search, in placements of one buffer against another. */
 export function place(items: readonly Item[], effort = 4_000_000): Placement {
   const bound = lowerBound(items)
@@ -154,23 +165,38 @@ export function place(items: readonly Item[], effort = 4_000_000): Placement {
     (i) => conflicts[i].length,
   ]
 
+  const orders = keys.map((key) =>
+    items.map((_, i) => i).sort((a, b) => key(b) - key(a) || items[b].bytes - items[a].bytes || a - b),
+  )
+
   let best = { order: [] as number[], fit: 'lowest' as Fit, offsets: [] as number[], total: Number.POSITIVE_INFINITY }
-  const attempt = (order: number[], fit: Fit, limit: number): boolean => {
-    if (!layout.fill(order, fit, limit, bound)) return false
+  const attempt = (order: number[], fit: Fit, limit: number, ceiling = bound, high = none): boolean => {
+    if (!layout.fill(order, fit, limit, ceiling, high)) return false
     best = { order, fit, offsets: [...layout.offsets], total: layout.total }
     return true
   }
   const answer = (): Placement => ({ offsets: best.offsets, total: best.total, lowerBound: bound })
 
   for (const fit of ['lowest', 'tightest'] as const)
-    for (const key of keys) {
-      const order = items.map((_, i) => i).sort((a, b) => key(b) - key(a) || items[b].bytes - items[a].bytes || a - b)
+    for (const order of orders) {
       attempt(order, fit, best.total - 1)
       if (best.total <= bound) return answer()
     }
 
+  // in turn the lowest place and the highest: the best there is for a chain
   const byTime = items.map((_, i) => i).sort((a, b) => items[a].first - items[b].first || a - b)
-  attempt(byTime, 'ends', best.total - 1)
+  attempt(byTime, 'lowest', best.total - 1, bound, (_, k) => k % 2 === 1)
+  if (best.total <= bound) return answer()
+
+  // what grows at the bottom, what goes from its start under the ceiling, all others in the gap that moves between them
+  const changing = items.flatMap(({ spans = [] }, i) => (spans.length > 1 ? [i] : []))
+  const goes = new Set(changing.filter((i) => items[i].spans!.some((s) => s.from > 0)))
+  const ends = [...changing.filter((i) => !goes.has(i)), ...goes]
+  const between = [byTime, ...orders].map((order) => [...ends, ...order.filter((i) => !changing.includes(i))])
+  for (let ceiling = bound; ends.length > 0 && ceiling < best.total; ceiling += Math.ceil(bound / CEILINGS)) {
+    for (const order of between) attempt(order, 'lowest', best.total - 1, ceiling, (i) => goes.has(i))
+    if (goes.size === 0) break
+  }
   if (best.total <= bound) return answer()
 
   const perRound = conflicts.reduce((sum, c) => sum + c.length + 1, 0)

@@ -60,7 +60,10 @@ describe('lifetimes', () => {
     const z = build.one(narrow, [y], {}, { names: ['z'] })
     const graph = inPlace(build.graph([z]))
     expect(table(graph)).toEqual([['x>y>z', -1, 2, 16]])
-    expect(lifetimes(graph)[0].shrinks).toEqual([{ first: 2, bytes: 4 }])
+    expect(lifetimes(graph)[0].spans).toEqual([
+      { first: -1, from: 0, to: 16 },
+      { first: 2, from: 0, to: 4 },
+    ])
     expect(liveBytes(graph)).toEqual([16, 16, 16, 4])
   })
 })

@@ -38,7 +38,7 @@ function expectApart(plan: Plan): void {
       const p = plan.places.get(v)!
       expect(p.offset + p.bytes).toBeLessThanOrEqual(plan.arenaBytes)
       for (const b of lives) {
-        if (a === b || a.shrinks.length > 0 || b.shrinks.length > 0 || a.last < b.first || b.last < a.first) continue
+        if (a === b || a.spans.length > 1 || b.spans.length > 1 || a.last < b.first || b.last < a.first) continue
         for (const w of b.values) {
           const q = plan.places.get(w)!
           expect(p.offset + p.bytes <= q.offset || q.offset + q.bytes <= p.offset || p.bytes * q.bytes === 0).toBe(true)

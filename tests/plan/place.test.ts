@@ -9,30 +9,40 @@ const item = fc
     first: fc.integer({ min: -1, max: 20 }),
     steps: fc.integer({ min: 0, max: 6 }),
     align: fc.constantFrom(undefined, 1, 4, 16),
-    shrink: fc.option(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.double({ min: 0, max: 1, noNaN: true })), {
-      freq: 3,
-    }),
+    changes: fc.array(
+      fc.record({
+        after: fc.integer({ min: 1, max: 4 }),
+        from: fc.double({ min: 0, max: 1, noNaN: true }),
+        to: fc.double({ min: 0, max: 1, noNaN: true }),
+      }),
+      { maxLength: 3 },
+    ),
   })
-  .map(
-    ({ bytes, first, steps, align, shrink }): Item => ({
-      bytes,
-      first,
-      last: first + steps,
-      align,
-      ...(shrink && { shrinks: [{ first: first + shrink[0], bytes: Math.floor(bytes * shrink[1]) }] }),
-    }),
-  )
+  .map(({ bytes, first, steps, align, changes }): Item => {
+    const spans = [{ first, from: 0, to: bytes }]
+    for (const { after, from, to } of changes) {
+      const step = spans[spans.length - 1].first + after
+      const low = Math.floor(bytes * from)
+      if (step <= first + steps) spans.push({ first: step, from: low, to: low + Math.floor((bytes - low) * to) })
+    }
+    return { bytes, first, last: first + steps, align, ...(changes.length > 0 && { spans }) }
+  })
 const items = fc.array(item, { maxLength: 25 })
 
-const bytesAt = (i: Item, step: number) =>
-  step < i.first || step > i.last ? 0 : (i.shrinks?.findLast((s) => s.first <= step)?.bytes ?? i.bytes)
+/** The bytes of it that are in use. */
+function spanAt(i: Item, step: number): { from: number; to: number } {
+  if (step < i.first || step > i.last) return { from: 0, to: 0 }
+  return i.spans?.findLast((s) => s.first <= step) ?? { from: 0, to: i.bytes }
+}
+
+const bytesAt = (i: Item, step: number) => spanAt(i, step).to - spanAt(i, step).from
 
 function expectSound(list: readonly Item[], offsets: readonly number[], total: number): void {
   expect(offsets).toHaveLength(list.length)
   for (let step = -1; step <= 30; step++) {
     const live = list.flatMap((i, k) => {
-      const bytes = bytesAt(i, step)
-      return bytes > 0 ? [{ from: offsets[k], to: offsets[k] + bytes }] : []
+      const { from, to } = spanAt(i, step)
+      return to > from ? [{ from: offsets[k] + from, to: offsets[k] + to }] : []
     })
     live.sort((a, b) => a.from - b.from)
     for (let k = 0; k < live.length; k++) {
@@ -81,10 +91,30 @@ describe('place', () => {
 
   test('a buffer that shrinks makes room for others', () => {
     const list: Item[] = [
-      { bytes: 100, first: 0, last: 9, shrinks: [{ first: 2, bytes: 10 }] },
+      {
+        bytes: 100,
+        first: 0,
+        last: 9,
+        spans: [
+          { first: 0, from: 0, to: 100 },
+          { first: 2, from: 0, to: 10 },
+        ],
+      },
       { bytes: 90, first: 2, last: 9 },
     ]
     expect(place(list)).toEqual({ offsets: [0, 10], total: 100, lowerBound: 100 })
+  })
+
+  test('what grows takes the place of what goes from its start', () => {
+    const steps = Array.from({ length: 10 }, (_, t) => t)
+    const list: Item[] = [
+      { bytes: 100, first: 0, last: 9, spans: steps.map((t) => ({ first: t, from: 10 * t, to: 100 })) },
+      { bytes: 100, first: 0, last: 10, spans: steps.map((t) => ({ first: t, from: 0, to: 10 * t + 10 })) },
+      ...steps.map((t): Item => ({ bytes: 5, first: t, last: t })),
+    ]
+    const { offsets, total, lowerBound: bound } = place(list)
+    expectSound(list, offsets, total)
+    expect([total, bound]).toEqual([115, 115])
   })
 
   test('finds a perfect packing that sorting by size misses', () => {

@@ -33,9 +33,9 @@ function padAxes(shape: readonly number[], { low, high }: Pad): Axis[] {
   return axes.length ? axes : [{ extent: 1, low: 0, high: 0 }]
 }
 
-function filled(node: Node<Pad>): Data {
-  const y = node.outputs[0]
-  const data = newData(elementOf(y), count(y.type.shape))
+/** `length` elements of the padding. */
+function filled(node: Node<Pad>, length: number): Data {
+  const data = newData(elementOf(node.outputs[0]), length)
   return data instanceof BigInt64Array ? data.fill(BigInt(node.attrs.value)) : data.fill(node.attrs.value)
 }
 
@@ -75,7 +75,7 @@ function lower(node: Node<Pad>): Call {
   }
   return {
     kernel: L.kernel('pad', [X, V, Y], declare, ...copy([], [])),
-    args: [{ value: x }, { data: filled(node).slice(0, 1) }, { value: y }],
+    args: [{ value: x }, { data: filled(node, 1) }, { value: y }],
   }
 }
 
@@ -141,7 +141,7 @@ export const pad: Op<Pad> = {
             name: `${node.outputs[0].name}/value`,
             type: { ...x.type, shape: [1] },
             storage: 'const' as const,
-            data: filled(node).slice(0, 1),
+            data: filled(node, 1),
           }
           return { inputs: [x, paddings(node), value], options: {} }
         },
@@ -170,7 +170,7 @@ export const pad: Op<Pad> = {
   eval(node, [x]) {
     const { low } = node.attrs
     const [shape, wide] = [node.inputs[0]!.type.shape, node.outputs[0].type.shape]
-    const Y = filled(node)
+    const Y = filled(node, count(wide))
     const at = shape.map(() => 0)
     for (let i = 0; i < x!.length; i++) {
       const to = at.reduce((p, c, d) => p * wide[d] + c + low[d], 0)
