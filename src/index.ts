@@ -1,10 +1,15 @@
 // The public interface of the library. All of it runs in Node, in browsers and in workers.
 
+export { type Quantized, type QuantizeOptions, quantizeGraph } from './compress/quantize/quantize.ts'
+export type { Samples } from './compress/quantize/run.ts'
+export { projectFiles } from './emit/c/project.ts'
+export { relaxedVariant, type WebOptions, webFiles } from './emit/js/files.ts'
 export { type CompileOptions, compile, type OutputFile, type Program } from './emit/program.ts'
 export { BudgetError, InputError, ModelError, MoteError, ToolError } from './errors.ts'
 export { writeOnnx } from './export/onnx.ts'
 export { writeTflite } from './export/tflite.ts'
 export { readModel } from './import/read.ts'
+export { type Description, describeTflite } from './import/tflite_metadata.ts'
 export { Builder, type NodeOptions } from './ir/build.ts'
 export { loadGraph, saveGraph } from './ir/file.ts'
 export {

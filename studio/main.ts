@@ -180,7 +180,8 @@ function meters({ plan }: ModelReport, { sram, flash }: { readonly sram?: number
 
 let links: string[] = []
 
-function showFiles(files: readonly OutputFile[], name: string): void {
+/** Each file, all of them, and all of them with the example around them. */
+function showFiles(files: readonly OutputFile[], project: readonly OutputFile[], name: string): void {
   for (const url of links) URL.revokeObjectURL(url)
   const link = (file: string, blob: Blob, strong: boolean) => {
     const href = URL.createObjectURL(blob)
@@ -192,16 +193,20 @@ function showFiles(files: readonly OutputFile[], name: string): void {
   const each = files.map((f, i) =>
     link(f.name, new Blob([f.data as BlobPart], { type: 'application/octet-stream' }), i === 0),
   )
-  at('files').replaceChildren(...each, ...(files.length > 1 ? [link(`${name}.zip`, zip(files), false)] : []))
+  at('files').replaceChildren(
+    ...each,
+    ...(files.length > 1 ? [link(`${name}.zip`, zip(files), false)] : []),
+    ...(project.length > 0 ? [link(`${name}-project.zip`, zip([...files, ...project]), false)] : []),
+  )
 }
 
-function accept({ target: forTarget, ...asked }: Job, { report, files, snippet, ms }: Compiled): void {
+function accept({ target: forTarget, ...asked }: Job, { report, files, project, snippet, ms }: Compiled): void {
   mark(undefined)
   const limited = asked.sram !== undefined || asked.flash !== undefined
   const machine = boardNamed(target.value)?.name ?? forTarget
   say('good', limited ? `Fits ${machine}` : `Compiled for ${machine}`, `in ${timeText(ms * 1000)}`)
   meters(report, asked)
-  showFiles(files, report.name)
+  showFiles(files, project, report.name)
   at('snippet').textContent = snippet.join('\n')
   at('trial').hidden = forTarget !== 'wasm'
   at('after').hidden = false
@@ -214,7 +219,7 @@ function accept({ target: forTarget, ...asked }: Job, { report, files, snippet, 
 function refuse({ message, hint, ours, report }: Refused): void {
   mark(stepNow(), 'failed')
   say('bad', ours ? 'A fault of mote' : report ? 'Does not fit' : 'No program', message, hint)
-  showFiles([], '')
+  showFiles([], [], '')
   at('after').hidden = true
   at('meters').replaceChildren()
   at('view').replaceChildren()

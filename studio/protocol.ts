@@ -32,6 +32,8 @@ export type Step = (typeof STEPS)[number]
 export interface Compiled {
   readonly report: ModelReport
   readonly files: readonly OutputFile[]
+  /** The example around them, where a board is emulated for the target. */
+  readonly project: readonly OutputFile[]
   /** How to call the program. */
   readonly snippet: readonly string[]
   readonly ms: number

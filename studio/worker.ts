@@ -1,9 +1,10 @@
 // Compiles and runs beside the page, so that the page stays alive and can end it at any step.
 
 import { demoLabels, demoNet } from '../src/cli/demo_net.ts'
-import { filesOf } from '../src/cli/loader.ts'
 import { snippet } from '../src/cli/snippet.ts'
-import { checkBudget, type Program, programOf, staged } from '../src/emit/program.ts'
+import { PROJECT_TARGETS, projectFiles } from '../src/emit/c/project.ts'
+import { webFiles } from '../src/emit/js/files.ts'
+import { checkBudget, type OutputFile, type Program, programOf, staged } from '../src/emit/program.ts'
 import { MoteError } from '../src/errors.ts'
 import { readModel } from '../src/import/read.ts'
 import { type Graph, printTensorType } from '../src/ir/graph.ts'
@@ -41,6 +42,17 @@ function refusal(error: unknown, report?: ModelReport): Refused {
   return { message: error instanceof Error ? error.message : String(error), ours: true }
 }
 
+/** None where the program's own files have the names of the project's. */
+function projectOf(program: Program): readonly OutputFile[] {
+  if (!PROJECT_TARGETS.includes(program.target)) return []
+  try {
+    return projectFiles(program)
+  } catch (error) {
+    if (error instanceof MoteError) return []
+    throw error
+  }
+}
+
 function compile(job: Job): { readonly compiled: Compiled; readonly program: Program } | { readonly refused: Refused } {
   const start = performance.now()
   const target = targetOf(job.target)
@@ -58,7 +70,8 @@ function compile(job: Job): { readonly compiled: Compiled; readonly program: Pro
     const program = programOf(graph, plan)
     const ms = performance.now() - start
     const report = reportOf(graph, target, plan)
-    return { program, compiled: { report, files: filesOf(program), snippet: snippet(program), ms } }
+    const files = program.wasm ? webFiles(program) : program.files
+    return { program, compiled: { report, files, project: projectOf(program), snippet: snippet(program), ms } }
   } catch (error) {
     return { refused: refusal(error, graph && plan && reportOf(graph, target, plan)) }
   }

@@ -63,13 +63,14 @@ function blocks(page: string, language: string): string[] {
   return [...text.matchAll(new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``, 'g'))].map((m) => m[1])
 }
 
-/** What installs and starts these tests, and what tests/studio does. */
-const ELSEWHERE = ['npm ci', 'npm test', 'npm run studio:build']
+/** What installs and starts these tests, and what tests/studio and tests/examples do. */
+const ELSEWHERE = ['npm ci', 'npm test', 'npm run studio:build', 'npm run models -- <folder>']
 
 /** The command lines of a page, in order and each once: of its blocks, and of mote and npm scripts in its sentences. */
 function commandsOf(page: string): string[] {
   const text = readFileSync(root + page, 'utf8')
-  const own = /^(?: {4})?((?:npx mote|npm|gcc|arm-none-eabi-gcc|\.\/)[^#\n]*)|`((?:npx mote|npm run) [a-z][^`]*)`/gm
+  const own =
+    /^(?: {4})?((?:npx mote|npm|gcc|arm-none-eabi-gcc|make|cmake|\.\/)[^#\n]*)|`((?:npx mote|npm run) [a-z][^`]*)`/gm
   const lines = [...text.matchAll(own)].flatMap((m) => (m[1] ?? m[2]).replace(/\s+/g, ' ').split('&&'))
   return [...new Set(lines.map((line) => line.trim()))].filter((line) => !ELSEWHERE.includes(line))
 }
@@ -109,21 +110,26 @@ function files(folder: string, model: Graph): void {
 function missing(line: string): string[] {
   const [program] = line.split(' ')
   if (/gcc$/.test(program)) return [program].filter((p) => !isInstalled(p))
+  if (program === 'make' || program === 'cmake') {
+    const tools = line.endsWith(' host') ? ['cc'] : ['arm-none-eabi-gcc', 'qemu-system-arm']
+    return [program, ...tools].filter((p) => !isInstalled(p))
+  }
   if (program === './model') return ['gcc'].filter((p) => !isInstalled(p))
   const on = / --on (\S+)/.exec(line)?.[1].split(',') ?? []
-  const device = on.some((name) => DEVICE_NAMES.includes(name)) ? missingDeviceTools() : []
+  const emulated = line.includes('--max-instructions') || on.some((name) => DEVICE_NAMES.includes(name))
+  const device = emulated ? missingDeviceTools() : []
   return [...device, ...(on.includes('host-c') && !hostCompiler() ? ['a C compiler'] : [])]
 }
 
 async function runMote(argv: readonly string[]): Promise<void> {
   const at = argv.indexOf('-o')
-  if (argv[0] === 'convert') rmSync(argv[at + 1], { force: true })
+  if (argv[0] === 'convert' || argv[0] === 'quantize') rmSync(argv[at + 1], { force: true })
   const { code, out, err } = await typed(...argv)
   expect(code, `mote ${argv.join(' ')}\n${out}\n${err}`).toBe(0)
 }
 
-/** Vite serves the studio's page. */
-async function openStudio(script: string): Promise<void> {
+/** Vite serves the page of the studio or of an example. */
+async function openPage(script: string): Promise<void> {
   const [program, ...args] = script.split(' ')
   const server = spawn(process.execPath, [`${root}node_modules/${program}/bin/${program}.js`, ...args], { cwd: root })
   try {
@@ -163,7 +169,7 @@ async function runScript(name: string): Promise<void> {
   expect(script, `package.json has no script "${name}"`).toBeDefined()
   if (script.startsWith('node dist/cli/main.js ')) return runMote(script.split(' ').slice(2))
   if (name === 'docs:pictures') return drawPictures()
-  if (name === 'studio') return openStudio(script)
+  if (name === 'studio' || name === 'browser') return openPage(script)
   expect.fail(`no test knows how to run "npm run ${name}"`)
 }
 

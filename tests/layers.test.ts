@@ -6,8 +6,10 @@ import { expect, test } from 'vitest'
 
 const SRC = fileURLToPath(new URL('../src/', import.meta.url))
 const ORDER =
-  'errors.ts loops ir ops import export targets passes plan report emit run train compress io cli index.ts'.split(' ')
-const MAY_USE_NODE = /^(cli|io)\/|^run\/(device|host)\w*\.ts$/
+  'errors.ts loops ir ops web import export targets passes plan report emit run train compress io cli index.ts'.split(
+    ' ',
+  )
+const MAY_USE_NODE = /^(cli|io)\/|^run\/((device|host)\w*|serial|trial)\.ts$/
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts'))
 const textOf = (file: string) => readFileSync(join(SRC, file), 'utf8')

@@ -57,7 +57,8 @@ test('the code of the README runs', async () => {
 
 test('the code of docs/in-a-web-page.md that compiles in the page runs', async () => {
   const guide = readFileSync(`${root}docs/in-a-web-page.md`, 'utf8')
-  const code = /```ts\n([\s\S]*?)```/.exec(guide)![1]
+  const blocks = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map((m) => m[1])
+  const code = blocks.find((block) => block.includes("from 'mote-ml'"))!
   mkdirSync(scratch, { recursive: true })
   writeFileSync(`${scratch}/page.ts`, code.replace("'mote-ml'", `'${root}src/index.ts'`))
   const net = separable()

@@ -1,39 +1,30 @@
 // `mote compile`: a model and a budget in, the program's files out.
 
-import { type CompileOptions, compile, type Program } from '../emit/program.ts'
-import { BudgetError, InputError } from '../errors.ts'
-import type { Graph } from '../ir/graph.ts'
+import { gzipSync } from 'node:zlib'
+import { projectFiles } from '../emit/c/project.ts'
+import { serveFiles } from '../emit/c/serve.ts'
+import { relaxedVariant, webFiles } from '../emit/js/files.ts'
+import { InputError } from '../errors.ts'
 import { bytesText, countText, table } from '../report/figures.ts'
+import { externalReport } from '../report/report.ts'
+import { externalText } from '../report/terminal.ts'
 import { BOARDS, boardOf } from '../targets/boards.ts'
-import { TARGET_NAMES } from '../targets/index.ts'
-import type { Command } from './command.ts'
+import { TARGET_NAMES, targetOf } from '../targets/index.ts'
+import { checkCountable, compileWithin, costLines, type Limits } from './budget.ts'
+import type { Command, Options } from './command.ts'
+import { DESCRIPTION_OPTIONS, describeModel } from './description.ts'
 import { writeOutput } from './files.ts'
-import { filesOf } from './loader.ts'
 import { MODEL_OPTIONS, openModel } from './model.ts'
-import { parseChoice, parseSize } from './numbers.ts'
-import { checkPlanOptions, PLAN_OPTIONS, planChoiceOf, planJson, planLine } from './plan.ts'
+import { parseChoice, parseCount, parseSize } from './numbers.ts'
+import { checkPlanOptions, EXTERNAL_OPTIONS, PLAN_OPTIONS, planChoiceOf, planJson, planLine } from './plan.ts'
 import { snippet } from './snippet.ts'
 
-/** Compiles; what does not fit is refused with the smallest change that would make it fit. */
-function compileWithin(graph: Graph, options: CompileOptions): Program {
-  try {
-    return compile(graph, options)
-  } catch (error) {
-    if (!(error instanceof BudgetError)) throw error
-    const free = { ...options, sram: undefined, flash: undefined }
-    const { arenaBytes, weightBytes } = compile(graph, free).plan
-    const byRows = options.stage === 'none' ? compile(graph, { ...free, stage: 'rows' }).plan.arenaBytes : arenaBytes
-    const fits = BOARDS.filter((b) => b.sram >= arenaBytes && b.flash >= weightBytes)
-    const changes = [
-      ...(error.hint ? [error.hint] : []),
-      ...(byRows < arenaBytes ? [`--stage rows brings it to ${bytesText(byRows)}`] : []),
-      ...(options.sram !== undefined && arenaBytes > options.sram ? [`it fits --sram ${arenaBytes}`] : []),
-      ...(options.flash !== undefined && weightBytes > options.flash ? [`it fits --flash ${weightBytes}`] : []),
-      ...(fits.length > 0 ? [`boards that hold it: ${fits.map((b) => b.name).join(', ')}`] : []),
-    ]
-    const what = error.where ? error.message.slice(error.where.length + 2) : error.message
-    throw new BudgetError(error.where, what, changes.join('; '))
-  }
+const WEIGHTS = ['inside', 'separate'] as const
+
+/** An option that means something for WebAssembly only. Throws InputError with C. */
+function onlyForWasm(options: Options, flag: string, target: string): void {
+  if (options[flag] !== undefined && targetOf(target).emits !== 'wasm')
+    throw new InputError(`--${flag}`, `is for --target wasm, the target is ${target}`, 'leave it out')
 }
 
 export const compileCommand: Command = {
@@ -45,53 +36,88 @@ export const compileCommand: Command = {
     ['--target <name>', `${TARGET_NAMES.join(', ')} (default: the board's, or wasm)`],
     ['--board <name>', `target and limits of a board: ${BOARDS.map((b) => b.name).join(', ')}`],
     ['--sram <size>', 'limit of RAM for tensors: bytes, or 256K, 1M'],
-    ['--flash <size>', 'limit of flash for weights'],
+    ['--flash <size>', 'limit of flash for weights, and for code where gcc for Arm is there'],
+    ['--max-instructions <n>', 'limit of instructions of a run, counted in QEMU: 5000000, 5M'],
     ['--name <name>', "name of the files and the C functions (default: the model file's)"],
     ['--keep-channels', 'keep channels that no output depends on: one program, whatever the weights'],
     ...PLAN_OPTIONS,
+    ...EXTERNAL_OPTIONS,
+    ['--weights <where>', `of WebAssembly: ${WEIGHTS.join(', ')} (a file of their own, to be cached and replaced)`],
+    ['--no-relaxed', 'leave out the second WebAssembly module, which newer browsers on x86 run faster'],
+    ...DESCRIPTION_OPTIONS,
+    ['--project', 'write an example around the C as well: main, Makefile, CMake, a board of QEMU to run it on'],
+    ['--serve', 'write a server around the C as well, for mote bench --on serial:/dev/ttyACM0'],
     ['-o, --output <dir>', 'folder for the files', '.'],
     ['--force', 'overwrite files that mote did not write'],
   ],
-  async run([path], options) {
+  async run([path], options, io) {
     const board = options.board === undefined ? undefined : boardOf(String(options.board))
     const target = parseChoice(String(options.target ?? board?.target ?? 'wasm'), '--target', TARGET_NAMES)
     checkPlanOptions(options)
     const size = (flag: 'sram' | 'flash') =>
       options[flag] === undefined ? board?.[flag] : parseSize(String(options[flag]), `--${flag}`)
-    const [sram, flash] = [size('sram'), size('flash')]
+    const maxInstructions =
+      options.maxInstructions === undefined
+        ? undefined
+        : parseCount(String(options.maxInstructions), '--max-instructions')
+    const limits: Limits = { sram: size('sram'), flash: size('flash'), maxInstructions }
+    checkCountable(target, limits)
     if (options.name !== undefined && !/^[A-Za-z][A-Za-z0-9_-]*$/.test(String(options.name)))
       throw new InputError('--name', `"${options.name}" cannot name a C function`, 'use letters, digits and _')
 
-    const { graph, name } = await openModel(path, options)
-    const program = compileWithin(graph, {
+    const weights = parseChoice(String(options.weights ?? 'inside'), '--weights', WEIGHTS)
+    for (const flag of ['weights', 'range', 'mean', 'std']) onlyForWasm(options, flag, target)
+
+    const model = await openModel(path, options)
+    const { graph, name } = model
+    const described = await describeModel(model, options)
+    const choice = {
       target,
-      sram,
-      flash,
       name: String(options.name ?? name),
       keepChannels: options.keepChannels === true,
       ...planChoiceOf(options),
-    })
-    const written = filesOf(program)
+    }
+    io.progress(maxInstructions === undefined ? `${path} …` : `${path}: counting instructions …`)
+    const measured = compileWithin(graph, choice, limits, board)
+    io.progress('')
+    const { program, codeBytes, report } = measured
+    const second = target === 'wasm' && weights === 'inside' && options.relaxed !== false
+    const variants = second ? relaxedVariant(graph, choice) : {}
+    const written = program.wasm ? webFiles(program, { weights, described, variants }) : [...program.files]
+    if (options.project === true) written.push(...projectFiles(program, described.labels))
+    if (options.serve === true) written.push(...serveFiles(program))
     const files = await writeOutput(String(options.output), written, options.force === true)
     const { plan } = program
-    const bytesAt = (data: Uint8Array | string) =>
-      typeof data === 'string' ? new TextEncoder().encode(data).length : data.length
-    const part = (label: string, used: number, limit: number | undefined) =>
-      `  ${label} ${bytesText(used)}${limit === undefined ? '' : `, ${((100 * used) / limit).toFixed(1)}% of ${bytesText(limit)}`}`
+    const slow = externalReport(plan)
+    const sizes = written.map(({ data }) => {
+      const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
+      return { bytes: bytes.length, ...(program.wasm && { gzip: gzipSync(bytes).length }) }
+    })
     return {
-      json: { target, ...(board && { board: board.name }), name: program.name, files, plan: planJson(plan) },
+      json: {
+        target,
+        ...(board && { board: board.name }),
+        name: program.name,
+        files,
+        sizes,
+        plan: planJson(plan),
+        ...(codeBytes !== undefined && { codeBytes }),
+        ...(report && { instructions: report.instructions }),
+      },
       text: [
         `${program.name} for ${board ? `${board.name} (${target})` : target}: ${planLine(plan)}, ${countText(plan.macs)} MACs`,
-        part('RAM for tensors   ', plan.arenaBytes, sram),
-        part('flash for weights ', plan.weightBytes, flash),
-        '  (stack, code and the rest of the firmware come on top)',
+        ...costLines(measured, limits),
+        ...(slow ? [`  ${externalText(slow)}`] : []),
         '',
         table(
-          ['', '>'],
-          written.map((f, i) => [`  ${files[i]}`, bytesText(bytesAt(f.data))]),
+          ['', '>', '>'],
+          files.map((f, i) => {
+            const { bytes, gzip } = sizes[i]
+            return [`  ${f}`, bytesText(bytes), gzip === undefined ? '' : `${bytesText(gzip)} gzipped`]
+          }),
         ),
         '',
-        ...snippet(program).map((line) => `  ${line}`),
+        ...snippet(program, described).map((line) => `  ${line}`),
       ].join('\n'),
     }
   },

@@ -2,8 +2,14 @@
 
 import type { Program } from '../emit/program.ts'
 import type { Node } from '../ir/graph.ts'
+import type { Data } from '../loops/ir.ts'
+import type { Plan } from '../plan/plan.ts'
+import { HOST_CLOCK_HZ, servedHostC } from '../run/host_served.ts'
+import { timeExchange } from '../run/serial_protocol.ts'
 
 const BUDGET_MS = 1000
+/** Bytes of inputs that a process is given at most beyond the runs that are asked for. */
+const MOST_INPUT = 16e6
 
 export interface Timing {
   readonly runs: number
@@ -61,23 +67,62 @@ export function measure(works: readonly Work[]): Timing[] {
       us[w].push(ms * 1000)
     }
   }
-  return us.map((times) => {
-    times.sort((a, b) => a - b)
-    const [first, third] = [quantile(times, 0.25), quantile(times, 0.75)]
-    return {
-      runs: times.length,
-      minUs: rounded(times[0]),
-      medianUs: rounded(median(times)),
-      ...(times.length > 3 && {
-        spreadUs: rounded(third - first),
-        quartilesUs: [rounded(first), rounded(third)] as const,
-      }),
-    }
+  return us.map(timingOf)
+}
+
+function timingOf(us: readonly number[]): Timing {
+  const times = us.toSorted((a, b) => a - b)
+  const [first, third] = [quantile(times, 0.25), quantile(times, 0.75)]
+  return {
+    runs: times.length,
+    minUs: rounded(times[0]),
+    medianUs: rounded(median(times)),
+    ...(times.length > 3 && {
+      spreadUs: rounded(third - first),
+      quartilesUs: [rounded(first), rounded(third)] as const,
+    }),
+  }
+}
+
+export interface LayerTime {
+  readonly name: string
+  readonly op: string
+  readonly us: number
+}
+
+/** Medians of each step's times, added up by layer. */
+function layerMedians({ steps }: Plan, us: readonly (readonly number[])[]): LayerTime[] {
+  const total = new Map<Node, number>()
+  steps.forEach(({ node }, s) => {
+    total.set(node, (total.get(node) ?? 0) + median(us[s].toSorted((a, b) => a - b)))
   })
+  return [...total].map(([node, sum]) => ({ name: node.from, op: node.op.name, us: rounded(sum) }))
+}
+
+/** Times C on this machine, in a process of its own: as often as asked for and, where that takes less, for a second. */
+export function timeC(
+  plan: Plan,
+  inputs: readonly Data[],
+  runs: number,
+): { readonly outputs: readonly Data[]; readonly timing: Timing; readonly layers: readonly LayerTime[] } {
+  const ask = servedHostC(plan)
+  const us = (counts: number) => (counts / HOST_CLOCK_HZ) * 1e6
+  const first = us(median(ask(timeExchange(plan, inputs, 3, 0)).runs.toSorted((a, b) => a - b)))
+  const bytes = inputs.reduce((n, d) => n + d.byteLength, 0)
+  const most = Math.min(1000, Math.ceil(MOST_INPUT / (bytes + 1)), Math.ceil((BUDGET_MS * 1000) / Math.max(first, 1)))
+  const timed = ask(timeExchange(plan, inputs, Math.max(runs, most), Math.min(10, most)))
+  return {
+    outputs: timed.outputs,
+    timing: timingOf(timed.runs.map(us)),
+    layers: layerMedians(
+      plan,
+      timed.steps.map((counts) => counts.map(us)),
+    ),
+  }
 }
 
 /** Medians of each layer's time in a WebAssembly program: the same module, run step by step. */
-export async function layerTimes(program: Program, runs: number): Promise<{ name: string; op: string; us: number }[]> {
+export async function layerTimes(program: Program, runs: number): Promise<LayerTime[]> {
   const { instance } = await WebAssembly.instantiate(program.wasm as BufferSource, {})
   const exports = instance.exports as Readonly<Record<string, (...args: number[]) => void>>
   const { steps } = program.plan
@@ -91,9 +136,5 @@ export async function layerTimes(program: Program, runs: number): Promise<{ name
       exports.run_layers(s, s + 1)
       us[s].push((performance.now() - from) * 1000)
     })
-  const total = new Map<Node, number>()
-  steps.forEach(({ node }, s) => {
-    total.set(node, (total.get(node) ?? 0) + median(us[s].sort((a, b) => a - b)))
-  })
-  return [...total].map(([node, sum]) => ({ name: node.from, op: node.op.name, us: rounded(sum) }))
+  return layerMedians(program.plan, us)
 }

@@ -10,9 +10,11 @@ import { compileCommand } from './compile.ts'
 import { convert } from './convert.ts'
 import { demo } from './demo.ts'
 import { inspect } from './inspect.ts'
+import { power } from './power.ts'
+import { quantize } from './quantize.ts'
 import { run } from './run.ts'
 
-export const COMMANDS: readonly Command[] = [demo, inspect, compileCommand, convert, run, bench]
+export const COMMANDS: readonly Command[] = [demo, inspect, compileCommand, convert, quantize, run, bench, power]
 
 function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version

@@ -13,6 +13,17 @@ export function parseSize(text: string, flag: string): number {
   return bytes
 }
 
+/** `5000000`, `5000K`, `5M`: a count, in thousands and millions. */
+export function parseCount(text: string, flag: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMG]?)$/i.exec(text.trim())
+  const n = match
+    ? Math.floor(Number(match[1]) * 1000 ** ['', 'K', 'M', 'G'].indexOf(match[2].toUpperCase()))
+    : Number.NaN
+  if (!Number.isSafeInteger(n) || n < 1)
+    throw new InputError(flag, `"${text}" is not a count`, 'give a number, or one with K, M or G: 5000000, 5M')
+  return n
+}
+
 /** A whole number in [lo, hi]. */
 export function parseWhole(text: string, flag: string, lo: number, hi: number): number {
   const n = /^\d+$/.test(text) ? Number(text) : Number.NaN

@@ -47,20 +47,22 @@ const RUNNERS: Readonly<Record<string, (graph: Graph, how: PlanChoice) => Promis
 
 export const RUNNER_NAMES: readonly string[] = Object.keys(RUNNERS)
 
-/** Builds the program anew for each run, which starts from the initial state. */
+/** Builds the program anew for each batch, which starts from the initial state. */
 function onBoard(graph: Graph, on: string, how: PlanChoice): Runner {
   const program = compile(graph, { target: on, ...how })
   const { inputs, outputs } = program.plan.graph
   const refuse = (what: string) => new InputError('--on', `${on} cannot ${what}`, 'choose --on wasm')
+  const stateful = program.plan.state.length > 0
   let fresh = true
+  const runMany = (runs: readonly (readonly Data[])[]) => {
+    if (!fresh && stateful) throw refuse('keep state from one program to the next')
+    fresh = false
+    return runDevice(program.plan, on, runs)
+  }
   const model: RunningModel = {
     inputs,
     outputs,
-    run(given) {
-      if (!fresh && program.plan.state.length > 0) throw refuse('keep state from one run to the next')
-      fresh = false
-      return runDevice(program.plan, on, given).outputs
-    },
+    run: (given) => runMany([given])[0],
     trace() {
       throw refuse('show the tensors between layers')
     },
@@ -68,7 +70,7 @@ function onBoard(graph: Graph, on: string, how: PlanChoice): Runner {
       fresh = true
     },
   }
-  return oneByOne(program, model)
+  return { program, model, runMany, batch: stateful ? Number.POSITIVE_INFINITY : 16 }
 }
 
 /** Makes a graph ready to run. `on` is one of RUNNER_NAMES or DEVICE_NAMES. */

@@ -3,14 +3,19 @@
 import { BudgetError, InputError } from '../errors.ts'
 import { type Graph, type Value, valuesOf } from '../ir/graph.ts'
 import { deadChannels } from '../passes/dead_channels.ts'
+import { inPlaceByChannel } from '../passes/in_place.ts'
 import { INFERENCE, runPasses } from '../passes/index.ts'
-import { stage } from '../passes/stage.ts'
+import { type StageOptions, stage } from '../passes/stage.ts'
+import type { ExternalOptions } from '../plan/external.ts'
 import { makePlan, placedBytes } from '../plan/make.ts'
 import type { Plan } from '../plan/plan.ts'
 import { targetOf } from '../targets/index.ts'
 import type { Target } from '../targets/target.ts'
+import { imageOf } from './c/external.ts'
 import { emitC, identifier } from './c/program.ts'
 import { emitWasm } from './wasm/module.ts'
+
+export type StageChoice = 'auto' | 'none' | 'rows' | 'patches' | `patches:${number}x${number}`
 
 /** What to compile for, and within which limits; everything may be left out. */
 export interface CompileOptions {
@@ -21,10 +26,27 @@ export interface CompileOptions {
   /** Limits in bytes: RAM for the arena, and flash for the weights. */
   readonly sram?: number
   readonly flash?: number
-  /** `streamed`: the input, one image, is given row by row (C only) and never held as a whole. Default `held`. */
-  readonly input?: 'held' | 'streamed'
-  /** `rows`: the first layers row by row where that saves RAM; `auto` (default): only where `sram` asks for it; `none`. */
-  readonly stage?: 'auto' | 'none' | 'rows'
+  /**
+   * `streamed`: the input, one image, is given row by row (C only) and never held as a whole; `external`: the program reads
+   * the rows itself, from slow memory. Default `held`.
+   */
+  readonly input?: 'held' | 'streamed' | 'external'
+  /**
+   * `weights`: constants stand in slow memory (C only) and are read while the program runs; with `flash` only those of the
+   * largest layers, as many as it takes for the rest to fit. Default `none`.
+   */
+  readonly external?: 'weights' | 'none'
+  /** With `external`: bytes of constants that one step may read; larger layers are split. Default: as many as the largest has. */
+  readonly window?: number
+  /** What slow memory is read ahead: `next` (default), while the step before runs; `none`, which takes less RAM. */
+  readonly prefetch?: 'next' | 'none'
+  /**
+   * `rows`: layers by rows where that saves RAM; `patches`: by patches, of a grid down x across where that is given; `auto`
+   * (default): what saves most, only where `sram` asks for it; `none`.
+   */
+  readonly stage?: StageChoice
+  /** What layers by patches may take, as a multiple of the model's multiply-accumulates. Default 1.1. */
+  readonly maxRecompute?: number
   /** Keep channels that no output depends on, so that the program's form does not depend on the weights. Default false. */
   readonly keepChannels?: boolean
 }
@@ -49,11 +71,15 @@ export interface Program {
 
 /** Compiles a graph. Throws BudgetError where it does not fit `sram` or `flash`, ModelError where the graph is at fault. */
 export function compile(graph: Graph, options: CompileOptions = {}): Program {
-  const target = targetOf(options.target ?? 'wasm')
-  const passes = options.keepChannels ? INFERENCE.filter(({ pass }) => pass !== deadChannels) : INFERENCE
-  const plan = staged(runPasses(graph, passes), target, options)
+  const plan = planOf(graph, options)
   checkBudget(plan, options)
   return programOf(graph, plan, options.name)
+}
+
+/** The plan that `compile` makes, whether or not it fits. */
+export function planOf(graph: Graph, options: CompileOptions): Plan {
+  const passes = options.keepChannels ? INFERENCE.filter(({ pass }) => pass !== deadChannels) : INFERENCE
+  return staged(runPasses(graph, passes), targetOf(options.target ?? 'wasm'), options)
 }
 
 /** Prints a plan that was made from `graph`. */
@@ -63,33 +89,67 @@ export function programOf(graph: Graph, plan: Plan, givenName = graph.name): Pro
   const kept = new Set(valuesOf(plan.graph).map((v) => v.name))
   const absorbed = graph.nodes.flatMap((node) => node.outputs).filter((v) => !kept.has(v.name))
   if (target.emits === 'c') {
-    const files = emitC(plan, name).files.map((f) => ({ name: f.name, data: f.text }))
+    const files: OutputFile[] = emitC(plan, name).files.map((f) => ({ name: f.name, data: f.text }))
+    if (plan.external?.weights) files.push({ name: `${name}_weights.bin`, data: imageOf(plan.external.weights) })
     return { name, target: target.name, plan, files, absorbed }
   }
   const wasm = emitWasm(plan)
   return { name, target: target.name, plan, files: [{ name: `${name}.wasm`, data: wasm }], wasm, absorbed }
 }
 
-/** The plan of the graph as it is, or of one whose first layers go by rows, as `stage` asks. */
-export function staged(graph: Graph, target: Target, { stage: how = 'auto', sram, input }: CompileOptions): Plan {
-  if (input === 'streamed') {
+/** The plan of the graph as it is, or of one with layers piece by piece, as `stage` asks. */
+export function staged(graph: Graph, target: Target, options: CompileOptions): Plan {
+  const { stage: how = 'auto', sram, input = 'held' } = options
+  const slow = externalOptions(target, options)
+  if (input !== 'held') {
     if (target.emits !== 'c')
-      throw new InputError('input', `streamed is not available for ${target.name}`, 'choose a target that is C')
-    const rows = stage(graph, 'streamed', placedBytes)
-    if (!rows || how === 'none')
+      throw new InputError('input', `${input} is not available for ${target.name}`, 'choose a target that is C')
+    const pieces = how === 'none' ? undefined : stage(graph, { ...stageOptions(options), input: 'streamed' })
+    if (!pieces)
       throw new InputError(
         'input',
-        'streamed needs one image as input and first layers that go by rows',
+        `${input} needs one image as input and first layers that go by rows`,
         'hold the input',
       )
-    return { ...makePlan(rows.graph, target), stages: [{ kind: 'rows', layers: rows.nodes, rows: rows.rows }] }
+    return { ...makePlan(pieces.graph, target, slow), stages: pieces.stages }
   }
-  const plan = makePlan(graph, target)
-  if (how === 'none' || (how === 'auto' && (sram === undefined || plan.arenaBytes <= sram))) return plan
-  const rows = stage(graph, 'held', placedBytes)
-  const byRows = rows && makePlan(rows.graph, target)
-  if (!byRows || byRows.arenaBytes >= plan.arenaBytes) return plan
-  return { ...byRows, stages: [{ kind: 'rows', layers: rows.nodes, rows: rows.rows }] }
+  const fits = (p: Plan) => sram === undefined || p.arenaBytes <= sram
+  const natural = target.recipes.some((r) => r.byChannel)
+  const first = makePlan(natural ? inPlaceByChannel(graph) : graph, target, slow)
+  const plan = natural || fits(first) ? first : makePlan(inPlaceByChannel(graph), target, slow)
+  if (how === 'none' || (how === 'auto' && (sram === undefined || fits(plan)))) return plan
+  const byPieces = (limit: number | undefined) => {
+    const pieces = stage(graph, stageOptions({ ...options, sram: limit }))
+    return pieces && { ...makePlan(pieces.graph, target, slow), stages: pieces.stages }
+  }
+  // what just fits in tensors may not with a kernel's working space: then the least that there is
+  const near = byPieces(sram)
+  const best = near && (fits(near) || how !== 'auto') ? near : byPieces(undefined)
+  return best && best.arenaBytes < plan.arenaBytes ? best : plan
+}
+
+function stageOptions({ stage: how = 'auto', sram, maxRecompute }: CompileOptions): StageOptions {
+  const grid = /^patches:(\d+)x(\d+)$/.exec(how)?.slice(1).map(Number)
+  if (grid?.some((n) => n < 1)) throw new InputError('stage', `${how} has no patches`, 'patches:2x2 are four')
+  const kind = how.startsWith('patches') ? 'patches' : how === 'rows' ? 'rows' : 'any'
+  const [down, across] = grid ?? []
+  return {
+    kind,
+    maxRecompute: maxRecompute ?? (grid ? Number.POSITIVE_INFINITY : undefined),
+    bytesNeeded: placedBytes,
+    ...(grid && { grid: [down, across] }),
+    ...(how === 'auto' && { sram }),
+  }
+}
+
+function externalOptions(target: Target, options: CompileOptions): ExternalOptions {
+  const { external = 'none', window, prefetch, flash, input } = options
+  const weights = external === 'weights'
+  if (weights && target.emits !== 'c')
+    throw new InputError('external', `weights is not available for ${target.name}`, 'choose a target that is C')
+  if (!weights && window !== undefined)
+    throw new InputError('window', 'is for constants in slow memory', 'add external: weights')
+  return { weights, window, flash, prefetch, input: input === 'external' }
 }
 
 /** Throws BudgetError where the plan does not fit `sram` or `flash`. */

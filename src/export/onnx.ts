@@ -82,10 +82,22 @@ export function writeOnnx(graph: Graph): Uint8Array {
   })
 }
 
+/** Whether ONNX has an operator, or several, that compute the same. */
+export function isWritable(node: Node): boolean {
+  return recordsOf(node) !== undefined
+}
+
 function spell(node: Node): Written[] {
   const all = [...inputsOf(node), ...node.outputs]
   const state = all.find((v) => v.storage === 'state')
   if (state) refused(node, `state "${state.name}"`)
+  const written = recordsOf(node)
+  if (written) return written
+  const scaled = all.find((v) => v.type.quant)
+  refused(node, scaled && `.tflite's integer arithmetic, with the scales of "${scaled.name}",`)
+}
+
+function recordsOf(node: Node): Written[] | undefined {
   const finish = (written: OnnxRecord | readonly OnnxRecord[], name = '', domain?: string): Written[] =>
     ('inputs' in written ? [written] : written).map((r) => ({
       name,
@@ -94,19 +106,16 @@ function spell(node: Node): Written[] {
       ...r,
       from: node.from,
     }))
-  const scaled = all.find((v) => v.type.quant)
-  if (scaled) {
+  if ([...inputsOf(node), ...node.outputs].some((v) => v.type.quant)) {
     const written = ONNX_INTEGER_WRITINGS.get(node.op.name)?.(node)
-    return written
-      ? finish(written)
-      : refused(node, `.tflite's integer arithmetic, with the scales of "${scaled.name}",`)
+    return written && finish(written)
   }
   for (const spelling of node.op.spelled.onnx ?? []) {
     const written = spelling.write?.(node)
     if (written) return finish(written, spelling.name, spelling.domain)
   }
   const written = ONNX_WRITINGS.get(node.op.name)?.(node)
-  return written ? finish(written) : refused(node)
+  return written && finish(written)
 }
 
 function refused(node: Node, why = 'an operator'): never {

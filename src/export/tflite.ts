@@ -147,18 +147,26 @@ class Buffers {
     this.offsets.push(writeTable(builder, BUFFER, {}))
   }
 
-  add(data: Data): number {
+  add(data: Data, packed: boolean): number {
     const known = this.known.get(data)
     if (known !== undefined) return known
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    const bytes = packed ? nibbles(data) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
     const number = this.offsets.push(writeTable(this.builder, BUFFER, { data: bytes })) - 1
     this.known.set(data, number)
     return number
   }
 }
 
+/** Two elements a byte, the first in the low bits. */
+function nibbles(data: Data): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(data.length / 2))
+  for (let i = 0; i < data.length; i++) bytes[i >> 1] |= (Number(data[i]) & 15) << (4 * (i & 1))
+  return bytes
+}
+
 function writeTensor(b: Builder, v: Value, name: string, buffers: Buffers): Offset {
-  const code = TYPE_CODES[v.type.dtype as keyof typeof TYPE_CODES]
+  const packed = v.type.quant?.bits === 4 && v.storage === 'const'
+  const code = TYPE_CODES[packed ? 'i4' : (v.type.dtype as keyof typeof TYPE_CODES)]
   if (code === undefined)
     throw new ModelError(`tensor "${v.name}"`, `is ${v.type.dtype}, which TensorFlow Lite does not have`)
   const variable = v.storage === 'state'
@@ -171,7 +179,7 @@ function writeTensor(b: Builder, v: Value, name: string, buffers: Buffers): Offs
   return writeTable(b, TENSOR, {
     shape: v.type.shape,
     type: code,
-    buffer: v.data && !variable ? buffers.add(v.data) : 0,
+    buffer: v.data && !variable ? buffers.add(v.data, packed) : 0,
     name,
     ...(v.type.quant && { quantization: writeQuantization(b, v.type.quant) }),
     is_variable: variable,

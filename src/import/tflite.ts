@@ -479,12 +479,13 @@ function quantOfTensor(table: Table, { dtype, shape }: TensorType, where: string
   if (outside !== undefined)
     throw new ModelError(where, `has the zero point ${outside}, those of ${dtype} lie in [${min}, ${max}]`, DAMAGED)
   const zero = Int32Array.from(scale, (_, i) => zeros[zeros.length === 1 ? 0 : i] ?? 0)
-  if (scale.length === 1) return { scale, zero }
+  const bits = dtype === 'i4' ? ({ bits: 4 } as const) : {}
+  if (scale.length === 1) return { scale, zero, ...bits }
   // Some converters give a bias the axis of its weights.
   const axis = shape.length === 1 ? 0 : quantization.get(QUANTIZATION.quantized_dimension)
   if (shape[axis] !== scale.length)
     throw new ModelError(where, `has ${scale.length} scales along axis ${axis}, its shape is [${shape}]`, DAMAGED)
-  return { scale, zero, axis }
+  return { scale, zero, axis, ...bits }
 }
 
 /** The options that the spelling describes: from the operator's table, or the schema's defaults where it has none. */

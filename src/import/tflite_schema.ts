@@ -13,6 +13,7 @@ export const MODEL = {
   subgraphs: { slot: 2, type: 'table[]' },
   description: { slot: 3, type: 'string' },
   buffers: { slot: 4, type: 'table[]' },
+  metadata: { slot: 6, type: 'table[]' },
 } as const satisfies Record<string, Field>
 
 export const OPERATOR_CODE = {

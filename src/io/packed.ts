@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { InputError } from '../errors.ts'
 import { bytesOf, type DType } from '../ir/graph.ts'
-import { decodeImage, type Image, withChannels } from './images.ts'
+import { type Image, withChannels } from '../web/resize.ts'
+import { decodeImage } from './images.ts'
 import { npyOf } from './npy.ts'
 
 export interface PackedImages {

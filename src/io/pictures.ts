@@ -4,42 +4,20 @@ import { InputError } from '../errors.ts'
 import { printTensorType, sameShape, type TensorType } from '../ir/graph.ts'
 import type { Data } from '../loops/ir.ts'
 import { rangeOf } from '../ops/quant.ts'
+import {
+  channelsFirst,
+  fitted,
+  type PictureOptions,
+  pictureOf,
+  rangeFor,
+  realPixels,
+  type Scaling,
+} from '../web/image.ts'
+import type { Image } from '../web/resize.ts'
 import { fromReals, isFloat } from './elements.ts'
-import { cropToProportions, type Image, type Resampling, resize, withChannels } from './images.ts'
-
-export type Crop = 'centre' | 'none'
-
-export const CROPS: readonly Crop[] = ['centre', 'none']
-
-/** The numbers that black and white stand for, in the units the model was trained on: [0, 1], [-1, 1], [0, 255]. */
-export type PixelRange = readonly [black: number, white: number]
-
-/** How a pixel becomes a real number: into `range`, then less `mean`, then divided by `std`. */
-export interface Scaling {
-  /** Default with `mean` or `std`: [0, 1] where all of these are at most 1, else [0, 255]. */
-  readonly range?: PixelRange
-  /** One for all channels or one for each. */
-  readonly mean?: readonly number[]
-  readonly std?: readonly number[]
-}
-
-export interface PictureOptions extends Scaling {
-  /** Default: centre, the largest part from the middle that has the proportions of the input. */
-  readonly crop?: Crop
-  /** Default: bilinear. */
-  readonly resize?: Resampling
-}
 
 /** What went in and what was done to it, one entry a step. */
 export type Steps = readonly string[]
-
-/** Height, width and channels of an input that takes pictures, and whether the channels are its first axis. */
-function pictureOf({ shape }: TensorType): { size: number[]; first: boolean } | undefined {
-  const isColour = (channels: number) => channels === 1 || channels === 3
-  if (shape.length !== 4 || shape[0] !== 1) return undefined
-  if (isColour(shape[3])) return { size: [shape[1], shape[2], shape[3]], first: false }
-  return isColour(shape[1]) ? { size: [shape[2], shape[3], shape[1]], first: true } : undefined
-}
 
 /** A picture of any size as an input of shape [1, H, W, C] or [1, C, H, W], C 1 or 3. Throws InputError. */
 export function pictureInput(
@@ -48,26 +26,23 @@ export function pictureInput(
   options: PictureOptions = {},
   where = 'picture',
 ): { data: Data; steps: Steps } {
-  const picture = pictureOf(type)
+  const picture = pictureOf(type.shape)
   if (!picture)
     throw new InputError(
       where,
       `is a picture, the model takes ${printTensorType(type)}`,
       'pictures are for inputs of shape [1, height, width, channels] or [1, channels, height, width], 1 or 3 channels',
     )
-  const [height, width, channels] = picture.size
-  const { crop = 'centre', resize: by = 'bilinear' } = options
-  const same = withChannels(image, channels === 1 ? 1 : 3)
-  const cut = crop === 'centre' ? cropToProportions(same, width, height) : same
+  const { cut, sized, by } = fitted(image, picture.size, options)
   const size = (i: { width: number; height: number }) => `${i.width}×${i.height}`
-  const grey = image.channels !== same.channels && same.channels === 1
+  const grey = image.channels !== sized.channels && sized.channels === 1
   return {
-    data: imageInput(resize(cut, width, height, by), type, options, where),
+    data: imageInput(sized, type, options, where),
     steps: [
       size(image),
       ...(grey ? ['grey'] : []),
       ...(size(cut) !== size(image) ? [`centre crop ${size(cut)}`] : []),
-      ...(size(cut) !== size({ width, height }) ? [`${size({ width, height })} ${by}`] : []),
+      ...(size(cut) !== size(sized) ? [`${size(sized)} ${by}`] : []),
       scalingText(options, type),
       typeText(type),
     ],
@@ -80,7 +55,7 @@ export function pictureInput(
  * and zero point where it has them. Throws InputError.
  */
 export function imageInput(image: Image, type: TensorType, scaling: Scaling = {}, where = 'picture'): Data {
-  const picture = pictureOf(type)
+  const picture = pictureOf(type.shape)
   const size = [image.height, image.width, image.channels]
   if (!picture || !sameShape(picture.size, size))
     throw new InputError(where, `has size [${size}], the model takes ${printTensorType(type)}`)
@@ -103,30 +78,6 @@ export function imageInput(image: Image, type: TensorType, scaling: Scaling = {}
       ? 'its integers have no scale, so that real numbers mean nothing to it'
       : 'say which numbers black and white stand for (mote run --range 0..1), and --mean and --std where there are any',
   )
-}
-
-function channelsFirst({ width, height, channels, data }: Image): Uint8Array {
-  const area = width * height
-  return Uint8Array.from(data, (_, i) => data[(i % area) * channels + Math.floor(i / area)])
-}
-
-function rangeFor({ range, mean = [], std = [] }: Scaling): PixelRange {
-  return range ?? [0, [...mean, ...std].every((x) => Math.abs(x) <= 1) ? 1 : 255]
-}
-
-/** One function for each channel; undefined where pixels are taken as they are stored. */
-function realPixels(scaling: Scaling, channels: number, where: string): ((pixel: number) => number)[] | undefined {
-  const { mean = [0], std = [1] } = scaling
-  if (!scaling.range && !scaling.mean && !scaling.std) return undefined
-  for (const [name, list] of Object.entries({ mean, std }))
-    if (list.length !== 1 && list.length !== channels)
-      throw new InputError(where, `${name} has ${list.length} numbers, the model takes ${channels} channels`)
-  if (std.some((s) => !(s > 0))) throw new InputError(where, `std is ${std.join(',')}, it must be above 0`)
-  const [black, white] = rangeFor(scaling)
-  return Array.from({ length: channels }, (_, c) => {
-    const [m, s] = [mean[c % mean.length], std[c % std.length]]
-    return (p) => (black + (p / 255) * (white - black) - m) / s
-  })
 }
 
 const figure = (x: number) => String(Number(x.toPrecision(6))).replace('-', '−')

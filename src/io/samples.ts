@@ -6,12 +6,14 @@ import { InputError } from '../errors.ts'
 import { bytesOf, elemOf, printTensorType, sameShape, type TensorType } from '../ir/graph.ts'
 import { f16ToF32 } from '../loops/float.ts'
 import { count, type Data, newData } from '../loops/ir.ts'
+import type { PictureOptions } from '../web/image.ts'
+import type { Image } from '../web/resize.ts'
+import { isWav } from '../web/wav.ts'
 import { isFloat, quantized, stored } from './elements.ts'
-import { decodeImage, type Image, imageFormat } from './images.ts'
+import { decodeImage, imageFormat } from './images.ts'
 import { isNpy, readNpy } from './npy.ts'
-import { type PictureOptions, pictureInput, type Steps } from './pictures.ts'
+import { pictureInput, type Steps } from './pictures.ts'
 import { soundInput } from './sound.ts'
-import { isWav } from './wav.ts'
 
 /** A file's path, its bytes, or a picture. */
 export type Source = string | Uint8Array | Image

@@ -3,10 +3,10 @@
 import { InputError } from '../errors.ts'
 import { printTensorType, type TensorType } from '../ir/graph.ts'
 import { count, type Data } from '../loops/ir.ts'
+import { resample } from '../web/resample.ts'
+import { readWav } from '../web/wav.ts'
 import { fromReals, isFloat, stored } from './elements.ts'
 import type { Steps } from './pictures.ts'
-import { resample } from './resample.ts'
-import { readWav } from './wav.ts'
 
 /**
  * The first samples of a .wav file as an input of samples (one dimension beside ones), zeros behind where it is shorter.

@@ -2,7 +2,7 @@
 
 import { ModelError } from '../errors.ts'
 import { count, type Data, elemOfData } from '../loops/ir.ts'
-import { bytesOf, elemOf, type Graph, type Node, type Quant, type TensorType, type Value } from './graph.ts'
+import { bytesOf, elemOf, type Graph, type Node, type Quant, type TensorType, type Value, valuesOf } from './graph.ts'
 import { checkType, FOLD_MACS, MAX_BYTES } from './limits.ts'
 import type { Attrs, Op } from './op.ts'
 
@@ -51,6 +51,15 @@ export class Builder {
     this.most = options.constants ?? MAX_BYTES
   }
 
+  /** A builder that goes on where `graph` ends: its inputs, nodes and names are there already. */
+  static after(graph: Graph): Builder {
+    const build = new Builder(graph.name)
+    build.inputs.push(...graph.inputs)
+    build.nodes.push(...graph.nodes)
+    for (const v of valuesOf(graph)) build.names.add(v.name)
+    return build
+  }
+
   private unique(wanted: string): string {
     let name = wanted || 'value'
     for (let i = 1; this.names.has(name); i++) name = `${wanted || 'value'}#${i}`
@@ -76,7 +85,18 @@ export class Builder {
     return this.stored('state', name, type, data, index)
   }
 
-  private stored(storage: 'const' | 'state', name: string, type: TensorType, data: Data, index?: number): Value {
+  /** A tensor that learns: it lives between runs, starts as `data`, and nothing derived from it is computed beforehand. */
+  param(name: string, type: TensorType, data: Data, index?: number): Value {
+    return this.stored('param', name, type, data, index)
+  }
+
+  private stored(
+    storage: 'const' | 'state' | 'param',
+    name: string,
+    type: TensorType,
+    data: Data,
+    index?: number,
+  ): Value {
     checkType(type, `${storage} "${name}"`)
     const elem = elemOf(type.dtype)
     if (elem && elem !== elemOfData(data))

@@ -97,6 +97,7 @@ export function saveGraph(graph: Graph): Uint8Array<ArrayBuffer> {
           scale: [...v.type.quant.scale].map(encode),
           zero: [...v.type.quant.zero],
           ...(v.type.quant.axis !== undefined && { axis: v.type.quant.axis }),
+          ...(v.type.quant.bits !== undefined && { bits: v.type.quant.bits }),
         },
       }),
       ...(v.index !== undefined && { index: v.index }),
@@ -189,7 +190,8 @@ function quantFrom(value: Json | undefined, where: string, rank: number): Quant 
   const scale = Float64Array.from(r.list('scale', real))
   const zero = Int32Array.from(r.list('zero', int32))
   if (scale.length !== zero.length) fail(where, `has ${scale.length} scales and ${zero.length} zero points`)
-  return r.has('axis') ? { scale, zero, axis: r.natural('axis', rank) } : { scale, zero }
+  const bits = r.has('bits') && r.get('bits') === 4 ? ({ bits: 4 } as const) : {}
+  return { scale, zero, ...(r.has('axis') && { axis: r.natural('axis', rank) }), ...bits }
 }
 
 function newView(elem: Elem, bytes: Uint8Array<ArrayBuffer>): Data {

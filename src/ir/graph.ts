@@ -28,6 +28,8 @@ export interface Quant {
   readonly scale: Float64Array
   readonly zero: Int32Array
   readonly axis?: number
+  /** Stored numbers fit in so many bits, and files keep them in no more. */
+  readonly bits?: 4
 }
 
 /**

@@ -71,6 +71,7 @@ export function lifetimes(graph: Graph): Lifetime[] {
     partsOf.set(node.outputs[0], parts)
   }
 
+  const rows = rowsLeft(graph)
   return [...new Set(chainOf.values())].flatMap((values): Lifetime[] => {
     const [head] = values
     if (gathered.has(head)) return []
@@ -84,30 +85,39 @@ export function lifetimes(graph: Graph): Lifetime[] {
     }
     for (const { value, offset } of [...parts].sort((p, q) => p.offset - q.offset))
       next(Math.max(first.get(value)!, spans[spans.length - 1].first), 0, offset + bytesOf(value.type))
-    if (values.length === 1) for (const { step, from } of rowsLeft(graph, head)) next(step, from, bytes)
     for (const v of values.slice(1)) {
       const { to } = spans[spans.length - 1]
       if (bytesOf(v.type) < to) next(first.get(v)! + 1, 0, bytesOf(v.type))
     }
     const tail = values[values.length - 1]
+    for (const { step, from } of rows.get(tail) ?? []) next(step, from, spans[spans.length - 1].to)
     return [{ values, bytes, first: from, last: Math.max(last.get(tail) ?? -1, first.get(tail)!), spans, parts }]
   })
 }
 
-/** From which steps on how many bytes of an image's start are no longer read; none where some node reads it as a whole. */
-function rowsLeft(graph: Graph, v: Value): { readonly step: number; readonly from: number }[] {
-  if (!graph.inputs.includes(v) || graph.outputs.includes(v)) return []
-  if (graph.nodes.some((n) => n.inputs.includes(v))) return []
-  const size = bytesOf(v.type) / v.type.shape[1]
-  const left: { step: number; from: number }[] = []
-  let lowest = Number.POSITIVE_INFINITY
-  graph.nodes.forEach((_, k) => {
-    const i = graph.nodes.length - 1 - k
-    const parts = inputsOf(graph.nodes[i]).flatMap((x) => x.parts?.filter((p) => p.value === v) ?? [])
-    const least = Math.min(lowest, ...parts.map((p) => p.from))
-    if (least < lowest && lowest < Number.POSITIVE_INFINITY) left.unshift({ step: i + 1, from: lowest * size })
-    lowest = least
-  })
+/**
+ * For images that are only read by rows: from which steps on how many bytes of their start are no longer read, in order.
+ */
+function rowsLeft({ nodes, outputs }: Graph): Map<Value, { readonly step: number; readonly from: number }[]> {
+  const whole = new Set<Value>([...outputs, ...nodes.flatMap(inputsOf)])
+  const lowest = new Map<Value, number>()
+  const left = new Map<Value, { step: number; from: number }[]>()
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const parts = inputsOf(nodes[i]).flatMap((v) => v.parts ?? [])
+    for (const v of new Set(parts.map((p) => p.value))) {
+      const from = parts.reduce(
+        (least, p) => (p.value === v ? Math.min(least, p.from) : least),
+        Number.POSITIVE_INFINITY,
+      )
+      const known = lowest.get(v)
+      if (whole.has(v) || (known !== undefined && from >= known)) continue
+      lowest.set(v, from)
+      const steps = left.get(v) ?? []
+      left.set(v, steps)
+      if (known !== undefined) steps.push({ step: i + 1, from: (known * bytesOf(v.type)) / v.type.shape[1] })
+    }
+  }
+  for (const steps of left.values()) steps.reverse()
   return left
 }
 

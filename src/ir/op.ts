@@ -2,7 +2,7 @@
 
 import type { Data, Kernel } from '../loops/ir.ts'
 import type { Builder, NodeOptions } from './build.ts'
-import type { Node, TensorType, Value } from './graph.ts'
+import type { Node, Quant, TensorType, Value } from './graph.ts'
 
 export type AttrValue =
   | number
@@ -14,10 +14,16 @@ export type AttrValue =
 /** Plain data, so that graphs can be saved, printed and compared. Declare an operator's attributes with `type`, not `interface`. */
 export type Attrs = { readonly [key: string]: AttrValue }
 
-/** Rows `from` to `to` - 1 along axis 1. */
-export interface Rows {
+/** Places `from` to `to` - 1 along an axis. */
+export interface Range {
   readonly from: number
   readonly to: number
+}
+
+/** A rectangle of an image [N, H, W, C]. */
+export interface Region {
+  readonly rows: Range
+  readonly columns: Range
 }
 
 /** What one execution costs: multiply-accumulates, and the bytes of tensors read and written (weights included). */
@@ -42,7 +48,7 @@ export interface Call {
 /**
  * What a node does, in words that a neighbour may know how to take over: the vocabulary of the `fuse` pass.
  * `pad` widens its input by constant elements (`value` as stored); `clamp` limits real values and keeps the type;
- * `bias` adds `bias` along the last axis; `quantize` and `dequantize` change between f32 and a quantised type;
+ * `bias` adds `bias` along the last axis, `scale` multiplies by `factor` along it; `quantize` and `dequantize` change between f32 and a quantised type;
  * `copy` gives its input's bytes another shape; `transpose` brings axes into another order, axis d of the output being axis
  * `perm[d]` of the input (a copy with `perm` does both at once).
  */
@@ -50,6 +56,7 @@ export type Effect =
   | { readonly does: 'pad'; readonly low: readonly number[]; readonly high: readonly number[]; readonly value: number }
   | { readonly does: 'clamp'; readonly min: number; readonly max: number }
   | { readonly does: 'bias'; readonly bias: Value }
+  | { readonly does: 'scale'; readonly factor: Value }
   | { readonly does: 'quantize' }
   | { readonly does: 'dequantize' }
   | { readonly does: 'copy'; readonly perm?: readonly number[] }
@@ -71,6 +78,36 @@ export interface Channels {
 export interface Narrowed {
   readonly gone: Channels
   node(inputs: readonly (Value | undefined)[], output: Value): Node
+}
+
+/** The sums of products of a node: weights, and the bias that follows them among the inputs. */
+export interface Weighted {
+  /** The input that holds the weights, and their axis that runs over the output's channels (slices of its last axis). */
+  readonly input: number
+  readonly axis: number
+  /** The fused activation. */
+  readonly clamp: { readonly min?: number; readonly max?: number }
+  /**
+   * The products that make element [row, channel] of the output: number of the weight, input channel, and number of the
+   * element of input 0, -1 in the padding.
+   */
+  products?(row: number, channel: number, visit: (weight: number, channel: number, x: number) => void): void
+  /** Appends the same work on float32 with int8 weights, activations quantised at run time. */
+  dynamic?(build: Builder, inputs: readonly [Value, Value, Value | undefined], result: NodeOptions): readonly Value[]
+}
+
+/** How a node computes on stored integers: what the rewrite of a float32 model asks. */
+export interface Quantising<A extends Attrs = Attrs> {
+  /**
+   * Where the outputs' scales come from: their `own` range; `shared` by all float32 inputs and outputs; or `fixed` by the
+   * operator (`infer` tells them).
+   */
+  readonly output: 'own' | 'shared' | 'fixed'
+  readonly weights?: Weighted
+  /** The operator computes int8 as ONNX Runtime does where its attribute `scaling` is `float`. */
+  readonly scaling?: true
+  /** The attributes on stored numbers, where they differ: from the outputs' quantisation. */
+  attrs?(y: Quant): A
 }
 
 /** Values of a .tflite options table by field name: what the file says, or the schema's default. */
@@ -179,6 +216,11 @@ export interface Op<A extends Attrs = Attrs> {
   cost(node: Node<A>): Cost
   /** The inputs whose buffer output 0 may overwrite, best first: each element is read before it is written. */
   inPlace?(node: Node<A>): readonly number[]
+  /**
+   * The same where the output may only be written channel by channel (slice of the last axis), each after all of that channel
+   * is read: loops of a node with `inPlace` set keep a channel in scratch.
+   */
+  inPlaceByChannel?(node: Node<A>): readonly number[]
   /** What this node does, if a neighbour may take it over. */
   effect?(node: Node<A>): Effect | undefined
   /**
@@ -205,10 +247,17 @@ export interface Op<A extends Attrs = Attrs> {
    */
   narrow?(node: Node<A>, free: Channels, inputs: readonly (Bounds | undefined)[]): Narrowed | undefined
   /**
-   * For images [N, H, W, C]: some rows of output 0 as a node of its own. Which rows of each input it reads (undefined: all
-   * of it), and its attributes.
+   * For images [N, H, W, C]: a rectangle of output 0 as a node of its own. Which rectangle of each input it reads (undefined:
+   * all of it), and its attributes.
    */
-  rows?(node: Node<A>, out: Rows): { readonly inputs: readonly (Rows | undefined)[]; readonly attrs: A } | undefined
+  region?(
+    node: Node<A>,
+    out: Region,
+  ): { readonly inputs: readonly (Region | undefined)[]; readonly attrs: A } | undefined
+  /** How this float32 node computes on stored integers; undefined where it does not. */
+  quantize?(node: Node<A>): Quantising<A> | undefined
+  /** The same node in float32, where it computes on numbers that are quantised at run time. */
+  real?(node: Node<A>, around: Surroundings): Node | undefined
   /** Takes tensors without elements (a 0 in their shape) and makes them; the others refuse them in `check`. */
   readonly empty?: true
   /** Writes to input 0, which is state or a param: `eval` changes that input's data, and later readers see the new content. */

@@ -7,7 +7,9 @@ import {
   type Expr,
   F32,
   F64,
+  I16X8,
   I32,
+  I32X4,
   I64,
   type Kernel,
   type OpName,
@@ -70,7 +72,11 @@ function resultType(name: OpName, args: readonly Expr[]): Type {
     case 'toI32':
       return { num: 'i32', lanes: first.lanes }
     case 'bits':
+      if (first.num === 'i16') return I32X4
       return { num: first.num === 'f64' ? 'i64' : 'i32', lanes: first.lanes }
+    case 'halves':
+    case 'narrow':
+      return I16X8
     case 'extend':
     case 'toI64':
       return { num: 'i64', lanes: first.lanes }

@@ -411,6 +411,8 @@ class Compiler {
         for (let i = 0; i < out.length; i++) out[i] = (x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1]) | 0
         return out
       }
+    const moved = this.moves(e.op, args, out)
+    if (moved) return moved
     if (e.op === 'select')
       return () => {
         const cond = a()
@@ -427,6 +429,33 @@ class Compiler {
       const y = b ? (b() as Int32Array) : x
       const z = c ? (c() as Int32Array) : x
       for (let i = 0; i < out.length; i++) out[i] = f(x[i], y[i], z[i])
+      return out
+    }
+  }
+
+  /** Operations that rearrange lanes, or see the same bits as others. */
+  moves(op: OpName, [a, b]: readonly LanesOf[], out: Lanes): LanesOf | undefined {
+    if (op === 'zipLow' || op === 'zipHigh') {
+      const first = op === 'zipLow' ? 0 : 4
+      return () => {
+        const [x, y] = [a(), b()]
+        for (let i = 0; i < 8; i++) out[i] = (i % 2 === 0 ? x : y)[first + (i >> 1)]
+        return out
+      }
+    }
+    if (op === 'narrow')
+      return () => {
+        const [x, y] = [a(), b()] as Int32Array[]
+        for (let i = 0; i < 8; i++) out[i] = Math.max(-32768, Math.min(32767, i < 4 ? x[i] : y[i - 4]))
+        return out
+      }
+    const shorts = out instanceof Int16Array
+    if (op !== 'halves' && (op !== 'bits' || !(out instanceof Int32Array))) return undefined
+    return () => {
+      const x = a()
+      const other = new DataView(x.buffer)
+      if (shorts) for (let i = 0; i < 8; i++) out[i] = other.getInt16(2 * i, true)
+      else for (let i = 0; i < 4; i++) out[i] = other.getInt32(4 * i, true)
       return out
     }
   }

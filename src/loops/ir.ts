@@ -53,7 +53,7 @@ export interface Buf {
  * div                  f32, f64; i32 and i64 truncate toward zero, divisor not 0
  * rem                  i32, i64, sign of the dividend
  * abs                  i32, i64, wrapping (the least value stays); f32, f64
- * min max              i32, i64; f32, f64 as `b < a ? b : a` and `a < b ? b : a` (a where unordered)
+ * min max              i32, i64, i16x8; f32, f64 as `b < a ? b : a` and `a < b ? b : a` (a where unordered)
  * sqrt                 f32, f64: rounded to nearest; NaN below zero, -0 of -0
  * floor ceil trunc     f32, f64: to a whole number, down, up, toward zero; zeros have the sign of the argument
  * nearest              f32, f64: to the nearest whole number, halves to even
@@ -65,7 +65,8 @@ export interface Buf {
  * toF64                i32, i64, f32 -> f64, of i64 rounded to nearest
  * toI32 toI64          f32, f64 -> i32 or i64: truncated, saturating, 0 for NaN
  * extend wrap          i32 -> i64, i64 -> i32 (low bits)
- * bits fromBits        f32 <-> i32, f64 <-> i64, same bits
+ * bits fromBits        f32 <-> i32, f64 <-> i64, same bits; bits of i16x8 are i32x4, lane 2i the lower half of lane i
+ * halves               i32x4 -> i16x8, same bits: the inverse of bits
  * srdhm                i32: saturating rounding doubling high multiply, (a*b + 2^30) >> 31 (gemmlowp)
  * rdivpot              i32: rounding divide by 2^b, half away from zero (gemmlowp)
  * requant              (x, multiplier Q31, shift): rdivpot(srdhm(x << max(shift,0), multiplier), max(-shift,0)) (TFLite)
@@ -73,8 +74,12 @@ export interface Buf {
  * sum                  i32x4 -> i32, wrapping; the order does not matter for integers
  * sxtb16 uxtb16        i32: bytes 0 and 2 as two halves of 16 bits, with their sign or with zeros
  * smlad                i32 (a, b, c): c plus the products of the lower and of the upper halves of a and b, wrapping
+ * quad                 i32x4 (a, b, c): c plus the products of each lane's four bytes, those of a with their sign, of b without,
+ *                      wrapping
  * smmla                i32 (a, b, c): c + floor(a * b / 2^32), wrapping
  * dot                  (i16x8, i16x8) -> i32x4: lane i is a[2i]*b[2i] + a[2i+1]*b[2i+1], wrapping
+ * zipLow zipHigh       (i16x8, i16x8): a[0], b[0], a[1], b[1], … of the lower four lanes of each, or of the upper four
+ * narrow               (i32x4, i32x4) -> i16x8: the lanes of a, then those of b, saturated to 16 bits
  */
 export type OpName =
   | 'add'
@@ -122,9 +127,14 @@ export type OpName =
   | 'splat'
   | 'sum'
   | 'dot'
+  | 'halves'
+  | 'zipLow'
+  | 'zipHigh'
+  | 'narrow'
   | 'sxtb16'
   | 'uxtb16'
   | 'smlad'
+  | 'quad'
   | 'smmla'
 
 export type Expr =

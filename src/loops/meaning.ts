@@ -22,6 +22,8 @@ const short: Partial<Record<OpName, Fn>> = {
   sub: (a, b) => a - b,
   mul: (a, b) => a * b,
   neg: (a) => -a,
+  min: (a, b) => (b < a ? b : a),
+  max: (a, b) => (a < b ? b : a),
 }
 
 const compare: Partial<Record<OpName, Fn>> = {
@@ -43,8 +45,6 @@ const int: Partial<Record<OpName, Fn>> = {
   // C leaves the remainder undefined where the quotient overflows
   rem: (a, b) => (a === MIN && b === -1 ? Number.NaN : a % b),
   abs: (a) => Math.abs(a) | 0,
-  min: (a, b) => (b < a ? b : a),
-  max: (a, b) => (a < b ? b : a),
   and: (a, b) => a & b,
   or: (a, b) => a | b,
   xor: (a, b) => a ^ b,
@@ -63,6 +63,11 @@ const int: Partial<Record<OpName, Fn>> = {
   requant: (a, b, c) => requant(a, b, c),
   sxtb16: (a) => (((a << 24) >> 24) & 0xffff) | (((a << 8) >> 24) << 16),
   uxtb16: (a) => a & 0x00ff00ff,
+  quad(a, b, c) {
+    let sum = c
+    for (let i = 0; i < 32; i += 8) sum += ((a << (24 - i)) >> 24) * ((b >>> i) & 255)
+    return sum | 0
+  },
   smlad: (a, b, c) => (c + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16)) | 0,
   smmla: (a, b, c) => (highProduct(a, b) + c) | 0,
 }

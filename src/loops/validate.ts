@@ -66,9 +66,14 @@ const ARITY: Record<OpName, number> = {
   splat: 1,
   sum: 1,
   dot: 2,
+  halves: 1,
+  zipLow: 2,
+  zipHigh: 2,
+  narrow: 2,
   sxtb16: 1,
   uxtb16: 1,
   smlad: 3,
+  quad: 3,
   smmla: 3,
 }
 
@@ -122,9 +127,10 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
     case 'smlad':
     case 'smmla':
       return scalar('i32')
-    case 'div':
     case 'min':
     case 'max':
+      return on('i16', 'i32', 'f32') ?? scalar('i64', 'f64')
+    case 'div':
     case 'abs':
       return on('i32', 'f32') ?? scalar('i64', 'f64')
     case 'sqrt':
@@ -158,6 +164,7 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
     case 'toI64':
       return scalar('f32', 'f64') && I64
     case 'bits':
+      if (a.num === 'i16') return { num: 'i32', lanes: 4 }
       return convert('f32', 'i32') ?? (scalar('f64') && I64)
     case 'fromBits':
       return convert('i32', 'f32') ?? (scalar('i64') && F64)
@@ -171,8 +178,16 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
     }
     case 'sum':
       return a.num === 'i32' && a.lanes === 4 ? I32 : undefined
+    case 'quad':
+      return a.lanes === 4 ? on('i32') : undefined
     case 'dot':
-      return same(a, b) && a.num === 'i16' ? { num: 'i32', lanes: 4 } : undefined
+      return on('i16') && { num: 'i32', lanes: 4 }
+    case 'zipLow':
+    case 'zipHigh':
+      return on('i16')
+    case 'halves':
+    case 'narrow':
+      return a.lanes === 4 && on('i32') ? { num: 'i16', lanes: 8 } : undefined
   }
 }
 

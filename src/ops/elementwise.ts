@@ -1,7 +1,7 @@
 // What elementwise operators have in common: their checks, their answers, and the flat loop of those with one operand.
 
 import { bytesOf, type Node, sameShape, type TensorType, type Value } from '../ir/graph.ts'
-import type { Arg, Attrs, Call, Channels, Cost, Narrowed, Rows } from '../ir/op.ts'
+import type { Arg, Attrs, Call, Channels, Cost, Narrowed, Region } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
 import { type Buf, count, type Expr, type Stmt } from '../loops/ir.ts'
 import { together } from './channels.ts'
@@ -55,13 +55,19 @@ export const ELEMENTWISE = {
     )
   },
 
-  /** The same rows of every operand that has them. */
-  rows<A extends Attrs>(node: Node<A>, out: Rows) {
-    const { shape } = node.outputs[0].type
-    const along = (v: Value | undefined) => v?.type.shape.length === 4 && v.type.shape[1] === shape[1]
-    const short = node.inputs.some((v) => v && v.type.shape.length < 4 && v.type.shape.length > 2)
-    if (shape.length !== 4 || short) return undefined
-    return { inputs: node.inputs.map((v) => (along(v) ? out : undefined)), attrs: node.attrs }
+  /** The same rectangle of every operand, along axes that are not broadcast. */
+  region<A extends Attrs>({ inputs, outputs, attrs }: Node<A>, out: Region) {
+    const { shape } = outputs[0].type
+    const whole = out.columns.to - out.columns.from === shape[2]
+    const between = (v: Value | undefined) => v && (v.type.shape.length === 3 || (v.type.shape.length === 2 && !whole))
+    if (shape.length !== 4 || inputs.some(between)) return undefined
+    const along = (v: Value | undefined): Region | undefined => {
+      if (v?.type.shape.length !== 4) return undefined
+      const [, H, W] = v.type.shape
+      const one = { from: 0, to: 1 }
+      return { rows: H === shape[1] ? out.rows : one, columns: W === shape[2] ? out.columns : one }
+    }
+    return { inputs: inputs.map(along), attrs }
   },
 
   /** A channel goes from all operands and the result at once. */

@@ -3,7 +3,7 @@
 
 import { ModelError } from '../errors.ts'
 import { type Node, sameQuant, type Value } from '../ir/graph.ts'
-import type { Attrs, Effect, OptionField, OptionValue, Rows } from '../ir/op.ts'
+import type { Attrs, Effect, OptionField, OptionValue, Range, Region } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
 import type { Expr, Stmt } from '../loops/ir.ts'
 import { type Pad, pad } from './shape/pad.ts'
@@ -34,6 +34,25 @@ export function expectWindow(w: Window, kernel: readonly number[], output: reado
   const reach = [0, 1].map((d) => output[d] * stride[d] + kernel[d] * dilation[d])
   if (reach.some((r) => !(r < 2 ** 31)))
     throw new ModelError(where, `stride [${stride}] and dilation [${dilation}] reach to [${reach}], beyond 2^31`)
+}
+
+/**
+ * For output pixel `row` of images [N, OH, OW, ...]: the number of the first element of the pixel of x[N, H, W, C] under
+ * each tap of the window, -1 in the padding.
+ */
+export function pixels(
+  [, H, W, C]: readonly number[],
+  [, OH, OW]: readonly number[],
+  { stride, dilation, pad }: Window,
+  row: number,
+): (kh: number, kw: number) => number {
+  const n = Math.floor(row / (OH * OW))
+  const top = (Math.floor(row / OW) % OH) * stride[0] - pad[0]
+  const left = (row % OW) * stride[1] - pad[1]
+  return (kh, kw) => {
+    const [ih, iw] = [top + kh * dilation[0], left + kw * dilation[1]]
+    return ih < 0 || ih >= H || iw < 0 || iw >= W ? -1 : ((n * H + ih) * W + iw) * C
+  }
 }
 
 /** TFLite's SAME (0) or VALID (1) as explicit padding; the odd element goes to the bottom and right. */
@@ -133,19 +152,33 @@ export function eachTap(
   }
 }
 
-/** The input rows under some output rows, and the padding that a node for these rows alone has. */
-export function windowRows(w: Window, height: number, kernel: number, out: Rows): { input: Rows; pad: number[] } {
-  const first = out.from * w.stride[0] - w.pad[0]
-  const end = (out.to - 1) * w.stride[0] - w.pad[0] + (kernel - 1) * w.dilation[0] + 1
-  const input = { from: Math.max(0, first), to: Math.min(height, end) }
-  return { input, pad: [Math.max(0, -first), w.pad[1], Math.max(0, end - height), w.pad[3]] }
+/**
+ * The rectangle of the input (`extents` [height, width]) under a rectangle of the output, and the padding that a node for it
+ * alone has; undefined where nothing of it lies inside the image. `kernel` is [height, width].
+ */
+export function windowRegion(
+  w: Window,
+  extents: readonly number[],
+  kernel: readonly number[],
+  { rows, columns }: Region,
+): { readonly input: Region; readonly pad: number[] } | undefined {
+  const axis = (d: number, out: Range) => {
+    const first = out.from * w.stride[d] - w.pad[d]
+    const end = (out.to - 1) * w.stride[d] - w.pad[d] + (kernel[d] - 1) * w.dilation[d] + 1
+    const range = { from: Math.max(0, first), to: Math.min(extents[d], end) }
+    return { range, pad: [Math.max(0, -first), Math.max(0, end - extents[d])] }
+  }
+  const [h, v] = [axis(0, rows), axis(1, columns)]
+  if ([h, v].some(({ range, pad }, d) => range.to <= range.from || pad[1] > kernel[d] * w.dilation[d])) return undefined
+  return { input: { rows: h.range, columns: v.range }, pad: [h.pad[0], v.pad[0], h.pad[1], v.pad[1]] }
 }
 
-/** `windowRows` for an operator whose input 0 is an image and whose other inputs are constants; undefined outside the image. */
-export function rowsOfWindow<A extends Attrs & Window>(node: Node<A>, kernel: number, out: Rows) {
-  const { input, pad } = windowRows(node.attrs, node.inputs[0]!.type.shape[1], kernel, out)
-  if (input.to <= input.from || pad[2] > kernel * node.attrs.dilation[0]) return undefined
-  return { inputs: node.inputs.map((_, i) => (i === 0 ? input : undefined)), attrs: { ...node.attrs, pad } }
+/** `windowRegion` for an operator whose input 0 is an image and whose other inputs are constants. */
+export function regionOfWindow<A extends Attrs & Window>(node: Node<A>, kernel: readonly number[], out: Region) {
+  const under = windowRegion(node.attrs, node.inputs[0]!.type.shape.slice(1, 3), kernel, out)
+  if (!under) return undefined
+  const inputs = node.inputs.map((_, i) => (i === 0 ? under.input : undefined))
+  return { inputs, attrs: { ...node.attrs, pad: under.pad } }
 }
 
 /** Takes over a pad of height and width whose elements mean zero: such taps add nothing to a sum. */

@@ -11,8 +11,22 @@ import type { Arg, Call } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
 import { type Buf, count, type Data, elemBytes } from '../loops/ir.ts'
 import { receivedRow } from '../ops/shape/splice.ts'
-import { schedule, type Target } from '../targets/target.ts'
+import { splitChannels } from '../passes/external.ts'
+import { type Scheduled, schedule, scheduleByChannel, type Target } from '../targets/target.ts'
 import { isCopy } from './copy.ts'
+import {
+  checkWindow,
+  type ExternalOptions,
+  externalOf,
+  HEADER_BYTES,
+  type Outside,
+  outside,
+  type Reader,
+  starts,
+  tooLarge,
+  type Window,
+  windowBytes,
+} from './external.ts'
 import { type Item, place } from './place.ts'
 import type { LayerReport, Place, Plan, Step, StreamedInput } from './plan.ts'
 import { partsOf, spread } from './spread.ts'
@@ -35,6 +49,8 @@ interface Arena {
   readonly state: readonly Value[]
   /** For each job, its scratch buffers. */
   readonly scratch: readonly (readonly Place[])[]
+  /** Of constants that come from outside. */
+  readonly windows: readonly Place[]
   readonly bytes: number
   /** Live bytes at each step, state included, step -1 first. */
   readonly live: readonly number[]
@@ -56,6 +72,12 @@ function makesNothing({ op, outputs }: Node): boolean {
   return !op.writesState && outputs.length > 0 && outputs.every((v) => bytesOf(v.type) === 0)
 }
 
+/** Loops that go by channels anyway, for a node whose output takes its input's place channel by channel. */
+function byChannel(node: Node, target: Target): Scheduled | undefined {
+  if (node.inPlace === undefined || !node.op.inPlaceByChannel) return undefined
+  return scheduleByChannel(target, node.op.lower({ ...node, inPlace: undefined }))
+}
+
 function jobOf(node: Node, target: Target): Job {
   if (makesNothing(node))
     return { node, call: { kernel: L.kernel('nothing', []), args: [] }, recipe: 'none', idle: true, scratch: [] }
@@ -66,9 +88,10 @@ function jobOf(node: Node, target: Target): Job {
     node.receives ||
     (inPlace !== undefined && node.outputs.length === 1 && isCopy(plain, node.inputs[inPlace]!, node.outputs[0]))
   if (idle) return { node, call: plain, recipe: 'none', idle, scratch: [] }
-  const scheduled = schedule(target, plain)
-  const { recipe } = scheduled
-  const call = spread(scheduled.call)
+  const scheduled = byChannel(node, target) ?? schedule(target, plain)
+  const apart = spread(scheduled.call)
+  const recipe = apart ? scheduled.recipe : 'plain'
+  const call = apart ?? spread(plain) ?? bug(`${layer(node)} reads elements that stand in two parts`)
   const { bufs } = call.kernel
   if (call.args.length !== bufs.length) bug(`${layer(node)} binds ${call.args.length} of ${bufs.length} buffers`)
   const scratch = bufs
@@ -101,7 +124,7 @@ function inside(place: Place, from: number | undefined, { elem, shape }: Buf): P
 }
 
 /** Jobs of nodes that do the same work on other tensors, as blocks of rows do, share their loops and their derived data. */
-function jobsOf(graph: Graph, target: Target): Job[] {
+function jobsOf(graph: Graph, jobOf: (node: Node) => Job): Job[] {
   const numbers = new Map<object, number>()
   const numberOf = (x: object) => numbers.get(x) ?? numbers.set(x, numbers.size).size - 1
   const keyOf = (v: Value | undefined) =>
@@ -130,27 +153,40 @@ function jobsOf(graph: Graph, target: Target): Job[] {
     ])
     const same = twice ? undefined : known.get(key)
     if (!same) {
-      const job = jobOf(node, target)
+      const job = jobOf(node)
       known.set(key, job)
       return job
     }
-    const placed = (v: Value) =>
-      partsOf(v).map(({ value, from }) => ({ key: `${numberOf(value)} ${from}`, value, from }))
-    const renamed = new Map<string, Arg>()
+    // places in bytes: kernels may see elements of another size
+    const keyOfPlace = (v: Value, bytes: number) => `${numberOf(v)} ${bytes}`
+    const renamed = new Map<string, { readonly value: Value; readonly bytes: number }>()
     const rename = (old: Value, fresh: Value) => {
-      const to = placed(fresh)
-      for (const [k, { key }] of placed(old).entries()) renamed.set(key, { value: to[k].value, from: to[k].from })
+      const to = partsOf(fresh)
+      for (const [k, { value, from }] of partsOf(old).entries())
+        renamed.set(keyOfPlace(value, from * alignOf(value)), {
+          value: to[k].value,
+          bytes: to[k].from * alignOf(value),
+        })
     }
     for (const [i, v] of same.node.inputs.entries()) if (v) rename(v, inputs[i]!)
     for (const [i, v] of same.node.outputs.entries()) rename(v, outputs[i])
-    const args = same.call.args.map((arg) =>
-      'value' in arg ? (renamed.get(`${numberOf(arg.value)} ${arg.from ?? 0}`) ?? arg) : arg,
-    )
+    const args = same.call.args.map((arg, k): Arg => {
+      if (!('value' in arg)) return arg
+      const size = elemBytes(same.call.kernel.bufs[k].elem)
+      const fresh = renamed.get(keyOfPlace(arg.value, (arg.from ?? 0) * size))
+      return fresh ? { value: fresh.value, from: fresh.bytes / size } : arg
+    })
     return { ...same, node, call: { ...same.call, args } }
   })
 }
 
-function layOut(graph: Graph, jobs: readonly Job[], target: Target): Arena {
+function layOut(
+  graph: Graph,
+  jobs: readonly Job[],
+  target: Target,
+  windows: readonly Window[],
+  { input, prefetch }: ExternalOptions,
+): Arena {
   const rounded = (bytes: number) => up(bytes, target.align)
   const values = new Map<Value, Place>()
   const isKept = (v: Value) => v.storage !== 'const' && v.storage !== 'temp'
@@ -162,18 +198,26 @@ function layOut(graph: Graph, jobs: readonly Job[], target: Target): Arena {
     stateBytes = offset + rounded(bytesOf(v.type))
   }
 
+  const begin = starts(jobs, prefetch)
+  const rows = new Set(input ? graph.nodes.flatMap((n) => (n.receives ? n.outputs : [])) : [])
   const lives = lifetimes(graph)
-  const buffers = lives.map((t) => ({
-    bytes: rounded(t.bytes),
-    first: t.first,
-    last: t.last,
-    align: Math.max(target.align, ...t.values.map(alignOf)),
-    spans: t.spans.map((s) => ({ ...s, to: rounded(s.to) })),
-  }))
+  const buffers = lives.map((t) => {
+    const first = rows.has(t.values[0]) ? begin(t.first) : t.first
+    return {
+      bytes: rounded(t.bytes),
+      first,
+      last: t.last,
+      align: Math.max(target.align, ...t.values.map(alignOf)),
+      spans: t.spans.map((s, i) => ({ ...s, first: i === 0 ? first : s.first, to: rounded(s.to) })),
+    }
+  })
   const working = jobs.flatMap((job, i) =>
     job.scratch.map((s) => ({ bytes: rounded(s.bytes), first: i, last: i, align: Math.max(target.align, s.align) })),
   )
-  const items: (Item & { readonly align: number })[] = [...buffers, ...working]
+  const arriving = windows.map((w) => ({
+    ...{ bytes: rounded(w.bytes), first: begin(w.nodes[0]), last: w.nodes[w.nodes.length - 1], align: target.align },
+  }))
+  const items: (Item & { readonly align: number })[] = [...buffers, ...working, ...arriving]
   const align = items.reduce((most, item) => Math.max(most, item.align), target.align)
   const base = up(stateBytes, align)
   const { offsets, total } = place(items)
@@ -191,7 +235,11 @@ function layOut(graph: Graph, jobs: readonly Job[], target: Target): Arena {
 
   const scratchBytes = new Map(jobs.map((job) => [job.node, job.scratch.reduce((n, s) => n + rounded(s.bytes), 0)]))
   const live = liveBytes(graph, (node) => scratchBytes.get(node) ?? 0, rounded).map((bytes) => base + bytes)
-  return { values, state, scratch, bytes: base + total, live }
+  for (const { bytes, first, last } of arriving) for (let i = first; i <= last; i++) live[i + 1] += bytes
+  lives.forEach((t, k) => {
+    for (let i = buffers[k].first; i < t.first; i++) live[i + 1] += buffers[k].bytes
+  })
+  return { values, state, scratch, windows: windows.map((w) => at(next++, w.bytes)), bytes: base + total, live }
 }
 
 /** The bytes of the constants that a call reads: values, and data derived from them. */
@@ -208,10 +256,38 @@ export function placedBytes(graph: Graph): number {
   return place(lifetimes(graph), QUICK).total
 }
 
+interface Work {
+  readonly graph: Graph
+  readonly jobs: readonly Job[]
+  readonly readers: readonly Reader[]
+  readonly out?: Outside
+}
+
+/** The jobs, and which of their constants are outside. Layers whose constants do not fit the window are split. */
+function workOf(graph: Graph, target: Target, how: ExternalOptions, made = new Map<Node, Job>()): Work {
+  const own = (node: Node): Job => {
+    const job = made.get(node) ?? jobOf(node, target)
+    made.set(node, job)
+    return job
+  }
+  const jobs = jobsOf(graph, own)
+  const readers = jobs.map((job) => ({ ...job, from: job.node.from, op: job.node.op.name }))
+  const fixed = [...graph.nodes.flatMap(inputsOf).filter((v) => v.storage !== 'const'), ...graph.outputs]
+  const kept = new Set(fixed.flatMap((v) => v.data ?? []))
+  const out = how.weights ? outside(readers, kept, target.align, how) : undefined
+  if (!out || how.window === undefined) return { graph, jobs, readers, out }
+  const large = tooLarge(out, how.window)
+  const bytesOfNode = (node: Node) => windowBytes({ ...own(node), from: '', op: '' }, target.align)
+  const split = splitChannels(graph, new Set(large.map((w) => graph.nodes[w.nodes[0]])), bytesOfNode, how.window)
+  if (split !== graph) return workOf(split, target, how, made)
+  checkWindow(readers, large, how.window)
+  return { graph, jobs, readers, out }
+}
+
 /** Plans `graph` for `target`, in the graph's order. The passes have run before; nothing is optimised here but placement. */
-export function makePlan(graph: Graph, target: Target): Plan {
-  const jobs = jobsOf(graph, target)
-  const arena = layOut(graph, jobs, target)
+export function makePlan(given: Graph, target: Target, how: ExternalOptions = {}): Plan {
+  const { graph, jobs, readers, out } = workOf(given, target, how)
+  const arena = layOut(graph, jobs, target, out?.windows ?? [], how)
   if (arena.bytes > MAX_BYTES)
     throw new BudgetError(
       graph.name,
@@ -221,11 +297,17 @@ export function makePlan(graph: Graph, target: Target): Plan {
   const places = new Map(arena.values)
   const weights = new WeightWriter(target.align)
 
+  const stand = (name: string, data: Data): Place => {
+    const found = out?.find(data)
+    if (!found) return weights.put(name, data)
+    const { offset } = arena.windows[found.window]
+    return { segment: 'arena', offset: offset + found.offset, bytes: data.byteLength }
+  }
   const placeOf = (v: Value, where: string): Place => {
     const known = places.get(v)
     if (known) return known
     if (!v.data) return bug(`${where} reads "${v.name}", which has no place`)
-    const stored = weights.put(v.name, v.data)
+    const stored = stand(v.name, v.data)
     places.set(v, stored)
     return stored
   }
@@ -234,7 +316,7 @@ export function makePlan(graph: Graph, target: Target): Plan {
     const scratch = [...arena.scratch[i]]
     const argPlaces = call.args.map((arg, k): Place => {
       if ('scratch' in arg) return scratch.shift()!
-      if ('data' in arg) return weights.put(`${node.from}/${call.kernel.bufs[k].name}`, arg.data)
+      if ('data' in arg) return stand(`${node.from}/${call.kernel.bufs[k].name}`, arg.data)
       return inside(placeOf(arg.value, layer(node)), arg.from, call.kernel.bufs[k])
     })
     return [{ node, call, recipe, places: argPlaces }]
@@ -258,6 +340,7 @@ export function makePlan(graph: Graph, target: Target): Plan {
     }
   })
   const segment = weights.segment()
+  const external = externalOf(graph, readers, out, arena.windows, places, how)
   if (arena.bytes + segment.bytes.length > MAX_BYTES)
     throw new BudgetError(
       graph.name,
@@ -269,7 +352,7 @@ export function makePlan(graph: Graph, target: Target): Plan {
     steps,
     places,
     state,
-    arenaBytes: arena.bytes,
+    arenaBytes: Math.max(arena.bytes, external ? HEADER_BYTES : 0),
     lowerBoundBytes: arena.live.reduce((most, bytes) => Math.max(most, bytes), 0),
     weights: segment,
     weightBytes: segment.bytes.length,
@@ -277,5 +360,6 @@ export function makePlan(graph: Graph, target: Target): Plan {
     layers,
     stages: [],
     ...streamedOf(graph, jobs, places),
+    ...(external && { external }),
   }
 }

@@ -4,6 +4,7 @@
 import type { Graph, Node, Value } from '../ir/graph.ts'
 import type { Call } from '../ir/op.ts'
 import type { Elem } from '../loops/ir.ts'
+import type { Stage } from '../passes/stage.ts'
 import type { Target } from '../targets/target.ts'
 
 /** A byte range. `arena` is RAM (state first, then what lives for a part of the run), `weights` is the weight segment. */
@@ -53,13 +54,6 @@ export interface LayerReport {
   readonly liveBytes: number
 }
 
-/** Layers that run piece by piece: the first `layers` of the graph, in blocks of `rows` rows. */
-export interface PlanStage {
-  readonly kind: 'rows'
-  readonly layers: number
-  readonly rows: number
-}
-
 /** A compiled model before it is printed: its steps, the place of every buffer, the weights, and what it costs. */
 export interface Plan {
   readonly graph: Graph
@@ -78,9 +72,33 @@ export interface Plan {
   readonly weightBytes: number
   readonly macs: number
   readonly layers: readonly LayerReport[]
-  readonly stages: readonly PlanStage[]
+  /** Runs of layers that go piece by piece. */
+  readonly stages: readonly Stage[]
   /** Where the rows of an input go that is given row by row; absent where inputs are held as a whole. */
   readonly streamed?: StreamedInput
+  /** What is read from slow memory while the program runs; absent where nothing is. */
+  readonly external?: External
+}
+
+/** A copy from slow memory into the arena. Its bytes there belong to it from step `start` to step `last`. */
+export interface Fetch {
+  /** From the image of the constants, or from the input. */
+  readonly from: 'weights' | 'input'
+  readonly offset: number
+  readonly place: Place
+  /** The steps before which it may begin, and before which it is complete: the same or the next one. */
+  readonly start: number
+  readonly needed: number
+  readonly last: number
+}
+
+/** What stands in slow memory, and the copies in the order in which they begin. */
+export interface External {
+  /** The image: constants that are not in the plan's own segment. A multiple of 4 bytes. */
+  readonly weights?: WeightSegment
+  /** The rows of `streamed` are read, not pushed. */
+  readonly input: boolean
+  readonly fetches: readonly Fetch[]
 }
 
 /** An input [1, H, W, C] whose rows arrive one by one. */

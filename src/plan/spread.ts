@@ -1,11 +1,11 @@
 // Kernels that read a value made of rows of others: the buffer becomes one for each part, where every access stays inside
 // one part; otherwise the parts are first copied to scratch, and that is read.
 
-import type { Value } from '../ir/graph.ts'
+import { elemOf, type Value } from '../ir/graph.ts'
 import type { Arg, Call } from '../ir/op.ts'
 import { type Affine, affine, constantLets, loopRanges, rangeOf } from '../loops/affine.ts'
 import * as L from '../loops/build.ts'
-import { type Buf, count, type Expr, type Stmt } from '../loops/ir.ts'
+import { type Buf, count, type Elem, type Expr, elemBytes, type Stmt } from '../loops/ir.ts'
 import { exprs, inside, mapExpr, mapOnce, namer, visitExpr } from '../loops/walk.ts'
 
 /** Where a value's elements stand: in itself, or in parts of others; `from` and `count` in elements. */
@@ -16,17 +16,25 @@ export function partsOf(v: Value): { readonly value: Value; readonly from: numbe
   return v.parts.map(({ value, from, rows }) => ({ value, from: from * size, count: rows * size }))
 }
 
+/** The same in elements of another size, as a kernel sees them; undefined where a part does not begin or end at one. */
+function partsAs(v: Value, elem: Elem) {
+  const unit = elemBytes(elem) / elemBytes(elemOf(v.type.dtype)!)
+  const parts = partsOf(v).map(({ value, from, count }) => ({ value, from: from / unit, count: count / unit }))
+  return parts.every((p) => Number.isInteger(p.from) && Number.isInteger(p.count)) ? parts : undefined
+}
+
 type Load = Extract<Expr, { k: 'load' }>
 
 function flat({ shape }: Buf, at: readonly Expr[]): Expr {
   return at.reduce<Expr>((sum, e, d) => L.add(L.mul(sum, shape[d]), e), L.int(0))
 }
 
-function spreadOne(call: Call, k: number): Call {
+function spreadOne(call: Call, k: number): Call | undefined {
   const { kernel, args } = call
   const arg = args[k] as { readonly value: Value }
   const old = kernel.bufs[k]
-  const parts = partsOf(arg.value)
+  const parts = partsAs(arg.value, old.elem)
+  if (!parts) return undefined
   const fresh = namer(kernel)
   const bufs = parts.map((p, i) => L.buffer(fresh(`${old.name}_${i}`), old.elem, [p.count]))
   const starts = parts.map((_, i) => parts.slice(0, i).reduce((n, p) => n + p.count, 0))
@@ -87,8 +95,13 @@ function spreadOne(call: Call, k: number): Call {
   }
 }
 
-/** The call with every buffer that is bound to a value made of parts bound to the parts. */
-export function spread(call: Call): Call {
+/**
+ * The call with every buffer that is bound to a value made of parts bound to the parts; undefined where it sees larger elements
+ * than the value's and a part is no whole number of them.
+ */
+export function spread(call: Call): Call | undefined {
   const k = call.args.findIndex((arg) => 'value' in arg && arg.value.parts !== undefined)
-  return k < 0 ? call : spread(spreadOne(call, k))
+  if (k < 0) return call
+  const one = spreadOne(call, k)
+  return one && spread(one)
 }

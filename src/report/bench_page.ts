@@ -1,8 +1,30 @@
 // A benchmark as one HTML page without any script: for each model a bar chart of its median times (a line over the middle
 // half of the runs) and one of instructions, and the table below them.
 
+import type { Mix } from '../targets/cycles.ts'
 import { bytesText, countText, timeText } from './figures.ts'
 import { escaped, shell } from './page.ts'
+
+/** What one layer took. */
+export interface BenchLayer {
+  readonly name: string
+  readonly instructions?: number
+  readonly us?: number
+  /** Counted by a board's clock. */
+  readonly cycles?: number
+  readonly estimatedCycles?: number
+  readonly stackBytes?: number
+  readonly mix?: Mix
+}
+
+/** What a part would need at its clock, by estimated cycles and the current that its data sheet names. */
+export interface Estimate {
+  readonly board: string
+  readonly clockHz: number
+  readonly us: number
+  readonly joules: number
+  readonly note: string
+}
 
 /** What one machine took for a model. What was not measured is absent. */
 export interface BenchRow {
@@ -11,6 +33,11 @@ export interface BenchRow {
   readonly weightBytes: number
   readonly outputFnv1a: readonly string[]
   readonly instructions?: number
+  /** Counted by a board's clock. */
+  readonly cycles?: number
+  readonly clockHz?: number
+  readonly estimatedCycles?: number
+  readonly estimates?: readonly Estimate[]
   readonly minUs?: number
   readonly medianUs?: number
   /** Between the first and the third quartile of the runs. */
@@ -20,7 +47,7 @@ export interface BenchRow {
   readonly arenaUsedBytes?: number
   readonly stackBytes?: number
   readonly codeBytes?: number
-  readonly layers?: readonly { readonly name: string; readonly instructions?: number; readonly us?: number }[]
+  readonly layers?: readonly BenchLayer[]
 }
 
 export interface BenchResult {
@@ -28,30 +55,42 @@ export interface BenchResult {
   readonly runs: readonly BenchRow[]
 }
 
-/** Headings ('>' sets a column to the right) and cells of the rows, empty where nothing was measured. */
+/** Headings ('>' sets a column to the right) and cells of the rows; columns that nothing was measured for are left out. */
 export function benchTable(rows: readonly BenchRow[]): { headings: readonly string[]; cells: readonly string[][] } {
-  const cell = (value: number | undefined, text: (n: number) => string) => (value === undefined ? '' : text(value))
+  const columns: readonly (readonly [string, (r: BenchRow) => string | undefined])[] = [
+    ['on', (r) => r.on],
+    ['>instructions', (r) => given(r.instructions, countText)],
+    ['>cycles', (r) => given(r.cycles, countText) ?? given(r.estimatedCycles, (n) => `~${countText(n)}`)],
+    ['>min', (r) => given(r.minUs, timeText)],
+    ['>median', (r) => given(r.medianUs, timeText)],
+    ['>spread', (r) => given(r.spreadUs, timeText)],
+    ['>arena', (r) => bytesText(r.arenaBytes)],
+    ['>stack', (r) => given(r.stackBytes, bytesText)],
+    ['>code', (r) => given(r.codeBytes, bytesText)],
+    ['>weights', (r) => bytesText(r.weightBytes)],
+    ['output', (r) => r.outputFnv1a.join(' ')],
+  ]
+  const shown = columns.filter(([, cell]) => rows.some((r) => cell(r) !== undefined))
   return {
-    headings: ['on', '>instructions', '>min', '>median', '>spread', '>arena', '>stack', '>code', '>weights', 'output'],
-    cells: rows.map((r) => [
-      r.on,
-      cell(r.instructions, countText),
-      ...[r.minUs, r.medianUs, r.spreadUs].map((us) => cell(us, timeText)),
-      bytesText(r.arenaBytes),
-      cell(r.stackBytes, bytesText),
-      cell(r.codeBytes, bytesText),
-      bytesText(r.weightBytes),
-      r.outputFnv1a.join(' '),
-    ]),
+    headings: shown.map(([heading]) => heading),
+    cells: rows.map((r) => shown.map(([, cell]) => cell(r) ?? '')),
   }
+}
+
+function given(value: number | undefined, text: (n: number) => string): string | undefined {
+  return value === undefined ? undefined : text(value)
 }
 
 const [LABEL, BAR, LINE, FIGURE] = [110, 420, 26, 110]
 
-function bars(
+/** What a bar is drawn of: `on` beside it, and the quartiles of a time. */
+type Bar = Pick<BenchRow, 'on' | 'medianUs' | 'quartilesUs'>
+
+/** A chart of one figure of each row; rows without it are left out. */
+export function bars<R extends Bar>(
   title: string,
-  rows: readonly BenchRow[],
-  value: (r: BenchRow) => number | undefined,
+  rows: readonly R[],
+  value: (r: R) => number | undefined,
   text: (n: number) => string,
 ): string {
   const shown = rows.flatMap((r) => {
@@ -78,8 +117,8 @@ ${drawn.join('\n')}
 </svg>`
 }
 
-function grid(rows: readonly BenchRow[]): string {
-  const { headings, cells } = benchTable(rows)
+/** A table; a heading that starts with '>' sets its column to the right. */
+export function grid({ headings, cells }: ReturnType<typeof benchTable>): string {
   const side = (c: number) => (headings[c].startsWith('>') ? ' class="n"' : '')
   const line = (texts: readonly string[], tag: string) =>
     `<tr>${texts.map((t, c) => `<${tag}${side(c)}>${escaped(t)}</${tag}>`).join('')}</tr>`
@@ -94,7 +133,8 @@ export function benchPage(results: readonly BenchResult[], title: string): Promi
 <p><b>${escaped(model)}</b></p>
 ${bars('Median time of a run', runs, (r) => r.medianUs, timeText)}
 ${bars('Instructions', runs, (r) => r.instructions, countText)}
-${grid(runs)}
+${bars('Estimated cycles', runs, (r) => r.estimatedCycles, countText)}
+${grid(benchTable(runs))}
 </section>`,
   )
   return shell({ title: 'mote bench', heading: 'mote bench', under: title, body: sections.join('\n') })

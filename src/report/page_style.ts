@@ -28,7 +28,7 @@ svg { display: block } svg text { font: 12px system-ui, sans-serif; fill: var(--
 .edge { fill: none; stroke: var(--soft); stroke-width: 1.3; opacity: .6 } .heat { fill: var(--a) }
 .node:focus-visible, .buf:focus-visible { outline: 2px solid var(--b) }
 .buf { cursor: pointer; stroke: var(--card); stroke-width: 1 } .buf.on { stroke: var(--ink); stroke-width: 2 }
-.k0 { fill: var(--a) } .k1 { fill: var(--b) } .k2 { fill: var(--c) } .k3 { fill: var(--d) } .k4 { fill: var(--e) } .state { fill: var(--f) } .scratch { fill: var(--f); opacity: .55 }
+.k0 { fill: var(--a) } .k1 { fill: var(--b) } .k2 { fill: var(--c) } .k3 { fill: var(--d) } .k4 { fill: var(--e) } .state { fill: var(--f) } .scratch { fill: var(--f); opacity: .55 } .window { fill: var(--f); opacity: .3 }
 .peakline { stroke: var(--peak); stroke-width: 1.5; stroke-dasharray: 5 3 } .bound { stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 2 3 }
 .now { fill: var(--glow); opacity: .55 } .axis { stroke: var(--line) } svg .red { fill: var(--peak) }
 .bin { fill: var(--a) } .scale { fill: var(--b) } .figure { margin: 8px 0 14px } .figure p { overflow-wrap: anywhere; margin: 2px 0 }

@@ -8,9 +8,10 @@ import type { AttrValue } from '../ir/op.ts'
 import { verify } from '../ir/verify.ts'
 import type { Data } from '../loops/ir.ts'
 import { INFERENCE } from '../passes/index.ts'
+import { bytesRead, windowRam } from '../plan/external.ts'
 import { makePlan } from '../plan/make.ts'
 import { place } from '../plan/place.ts'
-import type { Plan } from '../plan/plan.ts'
+import type { Place, Plan } from '../plan/plan.ts'
 import type { Target } from '../targets/target.ts'
 
 export interface TensorReport {
@@ -55,7 +56,7 @@ export interface PlannedLayer extends LayerReport {
 /** A buffer of the arena, from layer `first` to layer `last` inclusive; -1 is before the first layer. */
 export interface BufferReport {
   readonly name: string
-  readonly kind: 'tensor' | 'scratch' | 'state'
+  readonly kind: 'tensor' | 'scratch' | 'state' | 'window'
   readonly offset: number
   readonly bytes: number
   readonly first: number
@@ -86,6 +87,16 @@ export interface PlanReport {
   readonly buffers: readonly BufferReport[]
   /** The layer with the most live bytes. */
   readonly peak: number
+  /** What comes from slow memory in one run, and how much of the arena takes it in at most. */
+  readonly external?: ExternalReport
+}
+
+export interface ExternalReport {
+  /** In slow memory, header aside. */
+  readonly imageBytes: number
+  readonly reads: number
+  readonly bytesRead: number
+  readonly windowBytes: number
 }
 
 export interface ModelReport {
@@ -169,6 +180,10 @@ function layerReport(node: Node): LayerReport {
   }
 }
 
+function holds(outer: Place, inner: Place): boolean {
+  return outer.offset <= inner.offset && inner.offset + inner.bytes <= outer.offset + outer.bytes
+}
+
 function buffersOf(plan: Plan): BufferReport[] {
   const { graph, places } = plan
   const indexOf = new Map(graph.nodes.map((node, i) => [node, i]))
@@ -203,7 +218,24 @@ function buffersOf(plan: Plan): BufferReport[] {
         : [],
     )
   })
-  return [...state, ...tensors, ...scratch].filter((b) => b.bytes > 0)
+  const nodeOf = (step: number) => indexOf.get(plan.steps[step].node)!
+  const windows = (plan.external?.fetches ?? []).flatMap(({ from, place, start, needed, last }): BufferReport[] => {
+    const read = plan.steps.flatMap(({ places: at }, i) =>
+      i >= needed && i <= last && at.some((p) => p.segment === 'arena' && holds(place, p)) ? [nodeOf(i)] : [],
+    )
+    const lives = { first: nodeOf(start), last: nodeOf(last), written: [], read }
+    const name = `constants of ${plan.steps[needed].node.from}`
+    return from === 'weights' ? [{ name, kind: 'window', offset: place.offset, bytes: place.bytes, ...lives }] : []
+  })
+  return [...state, ...tensors, ...scratch, ...windows].filter((b) => b.bytes > 0)
+}
+
+/** What a plan reads from slow memory; undefined where it reads nothing. */
+export function externalReport({ external, steps }: Plan): ExternalReport | undefined {
+  if (!external) return undefined
+  const imageBytes = external.weights?.bytes.length ?? 0
+  const { fetches } = external
+  return { imageBytes, reads: fetches.length, bytesRead: bytesRead(external), windowBytes: windowRam(external, steps) }
 }
 
 function planReport(plan: Plan): PlanReport {
@@ -226,7 +258,9 @@ function planReport(plan: Plan): PlanReport {
   })
   const peak = layers.reduce((best, l, i) => (l.liveBytes > layers[best].liveBytes ? i : best), 0)
   const buffers = buffersOf(plan)
-  return { target: plan.target.name, arenaBytes, lowerBoundBytes, weightBytes, macs, layers, buffers, peak }
+  const external = externalReport(plan)
+  const figures = { arenaBytes, lowerBoundBytes, weightBytes, macs, ...(external && { external }) }
+  return { target: plan.target.name, ...figures, layers, buffers, peak }
 }
 
 /** The nodes of `before` that `after` has no more, by operator and name. */

@@ -4,6 +4,7 @@ import { InputError } from '../errors.ts'
 import type { TensorType } from '../ir/graph.ts'
 import { f16ToF32 } from '../loops/float.ts'
 import type { Data } from '../loops/ir.ts'
+import { topK } from '../web/classes.ts'
 
 /** The value that a stored element stands for. */
 export function realOf(type: TensorType, x: number | bigint): number {
@@ -22,9 +23,5 @@ export function topScores(type: TensorType, data: Data, k: number, labels?: read
   if (labels && labels.length !== data.length)
     throw new InputError('--labels', `has ${labels.length} labels, the output has ${data.length} elements`)
   const scores = Array.from(data as ArrayLike<number | bigint>, (x) => realOf(type, x))
-  return scores
-    .map((score, i) => ({ label: labels?.[i] ?? String(i), score, i }))
-    .sort((a, b) => b.score - a.score || a.i - b.i)
-    .slice(0, k)
-    .map(({ label, score }) => ({ label, score }))
+  return topK(scores, k, labels).map(({ label, score }) => ({ label, score }))
 }

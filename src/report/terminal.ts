@@ -2,7 +2,7 @@
 // from model files and are stripped of whatever a terminal would obey.
 
 import { bytesText, countText, table } from './figures.ts'
-import type { ModelReport, PassReport, PlanReport, TensorReport } from './report.ts'
+import type { ExternalReport, ModelReport, PassReport, PlanReport, TensorReport } from './report.ts'
 
 export interface Terminal {
   readonly columns: number
@@ -16,6 +16,8 @@ export const PLAIN: Terminal = { columns: 80, unicode: false, colour: false }
 const WHOLE = 40
 const ENDS = 4
 const LARGEST = 16
+/** Bytes a second of slow memory, where it is a card or a flash behind a plain bus. */
+const SLOW = 10e6
 
 /** One line without control characters (and without what is not ASCII where that cannot be shown), cut to `most`. */
 export function clip(text: string, most: number, { unicode }: Terminal): string {
@@ -211,6 +213,14 @@ function timeline(plan: PlanReport, terminal: Terminal, all: boolean): string {
   ].join('\n')
 }
 
+/** What slow memory costs: its size, what is read of it in one run, and the RAM that takes it in. */
+export function externalText({ imageBytes, reads, bytesRead, windowBytes }: ExternalReport): string {
+  const image = imageBytes > 0 ? `${countText(imageBytes)} B in slow memory, ` : ''
+  const window = imageBytes > 0 ? ` into at most ${countText(windowBytes)} B of RAM` : ''
+  const time = Math.ceil((1000 * bytesRead) / SLOW)
+  return `${image}a run reads ${countText(bytesRead)} B in ${reads} copies${window}: ${time} ms at ${SLOW / 1e6} MB/s`
+}
+
 export interface TextOptions {
   /** The line above everything: the file and its form. */
   readonly title: string
@@ -244,6 +254,7 @@ export function reportText(
       ? [
           `RAM for ${plan.target}: ${countText(plan.arenaBytes)} B (${bound})`,
           `weights ${countText(plan.weightBytes)} B, ${plan.layers.length} layers after the passes`,
+          ...(plan.external ? [externalText(plan.external)] : []),
           '',
           timeline(plan, terminal, all),
         ]

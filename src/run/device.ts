@@ -1,59 +1,30 @@
 // Runs generated C on emulated microcontrollers and measures it: gcc for Arm, QEMU's boards, instructions by SysTick
 // (`-icount shift=0`: one instruction is one nanosecond), RAM and stack by painting, code bytes from the ELF file.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { arrayText } from '../emit/c/number.ts'
+import { EMULATED, type EmulatedBoard, emulatedBoard, linkerScript, STARTUP } from '../emit/c/board.ts'
 import { emitC } from '../emit/c/program.ts'
-import { bug, InputError, ToolError } from '../errors.ts'
-import { bytesOf, elemOf } from '../ir/graph.ts'
-import { count, type Data, newData } from '../loops/ir.ts'
-import type { Place, Plan, StreamedInput } from '../plan/plan.ts'
+import { serveC } from '../emit/c/serve.ts'
+import { ToolError } from '../errors.ts'
+import { fingerprint } from '../ir/hash.ts'
+import type { Data } from '../loops/ir.ts'
+import type { Plan } from '../plan/plan.ts'
+import { estimateCycles, type Mix, mixOf } from '../targets/cycles.ts'
 import { checkInputs } from './check.ts'
-import { inDirectory, isInstalled, runTool } from './host_tool.ts'
+import { mixIn } from './device_mix.ts'
+import { inDirectory, isInstalled, runTool, type SourceFile } from './host_tool.ts'
+import { answersIn, benchExchange, type Cost, type Exchange, framed, runExchange } from './serial_protocol.ts'
 
 const SOURCES = fileURLToPath(new URL('../../device/', import.meta.url))
 const GCC = 'arm-none-eabi-gcc'
 const QEMU = 'qemu-system-arm'
-const HINT = 'apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm'
+/** What to install where tools are missing. */
+export const DEVICE_HINT = 'apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm'
 const CALIBRATION_INSTRUCTIONS = 2_000_000
-const TICKS = 2 ** 24
 
-interface Board {
-  readonly name: string
-  /** QEMU's name of the machine. */
-  readonly machine: string
-  readonly flags: readonly string[]
-  readonly script: string
-  /** Nanoseconds of a SysTick tick: instructions, since QEMU runs one in each. */
-  readonly tick: number
-}
-
-const FPU4 = ['-mfloat-abi=hard', '-mfpu=fpv4-sp-d16']
-const FPU5 = ['-mfloat-abi=hard', '-mfpu=fpv5-sp-d16']
-
-const BOARDS: readonly Board[] = [
-  { name: 'portable', machine: 'mps2-an385', flags: ['-mcpu=cortex-m3'], script: 'mps2.ld', tick: 40 },
-  { name: 'cortex-m4', machine: 'mps2-an386', flags: ['-mcpu=cortex-m4', ...FPU4], script: 'mps2.ld', tick: 40 },
-  { name: 'cortex-m7', machine: 'mps2-an500', flags: ['-mcpu=cortex-m7', ...FPU5], script: 'mps2_an500.ld', tick: 40 },
-  {
-    name: 'cortex-m55',
-    machine: 'mps3-an547',
-    flags: ['-mcpu=cortex-m55', '-mfloat-abi=hard'],
-    script: 'mps3_an547.ld',
-    tick: 31.25,
-  },
-]
-
-export const DEVICE_NAMES: readonly string[] = BOARDS.map((b) => b.name)
-
-/** The board of that name, or InputError that lists the names there are. */
-function boardOf(name: string): Board {
-  const board = BOARDS.find((b) => b.name === name)
-  if (!board) throw new InputError('board', `"${name}" is not known`, `boards are ${DEVICE_NAMES.join(', ')}`)
-  return board
-}
+export const DEVICE_NAMES: readonly string[] = EMULATED.map((b) => b.name)
 
 /** The programs that are missing on this machine. */
 export function missingDeviceTools(): string[] {
@@ -65,14 +36,29 @@ export interface DeviceOptions {
   readonly flags?: readonly string[]
   /** For each of the two runs. Default: 600. */
   readonly timeoutSeconds?: number
+  /** Count the classes of instructions too, and estimate cycles. */
+  readonly mix?: boolean
+}
+
+export interface DeviceLayer {
+  readonly name: string
+  readonly instructions: number
+  readonly stackBytes: number
+  /** An estimate, by the model of `targets/cycles.ts`; absent where `mix` was not asked for, or this machine cannot count. */
+  readonly estimatedCycles?: number
+  readonly mix?: Mix
 }
 
 export interface DeviceReport {
   readonly on: string
   /** Of one run, to within one tick. */
   readonly instructions: number
-  /** Of each step of the plan; absent where one of them outlasts the counter. */
-  readonly layers?: readonly { readonly name: string; readonly instructions: number }[]
+  /** The sum of the layers' estimates. */
+  readonly estimatedCycles?: number
+  /** Of each step of the plan. */
+  readonly layers: readonly DeviceLayer[]
+  /** Of init, the copy of what state starts from included; to within one tick. */
+  readonly initInstructions: number
   /** FNV-1a of each output's bytes. */
   readonly outputFnv1a: readonly string[]
   /** The arena up to the last byte that was written. */
@@ -83,105 +69,119 @@ export interface DeviceReport {
   readonly weightBytes: number
 }
 
-/** The rows that must be there before `layer`. */
-function arrivals({ rows, rowBytes }: StreamedInput, from: string): string {
-  const copies = rows.flatMap((row, r) =>
-    row
-      ? [
-          `  if (layer == ${row.before}) for (int k = 0; k < ${rowBytes}; k++) bench_arena[${row.place.offset} + k] = ${from}[${r * rowBytes} + k];`,
-        ]
-      : [],
-  )
-  return copies.length ? `${copies.join('\n')}\n` : ''
-}
-
-function modelFile(plan: Plan, name: string, inputs: readonly Data[]): string {
-  const UP = name.toUpperCase()
-  const at = (p: Place) =>
-    p.segment === 'arena' ? `bench_arena + ${p.offset}` : `(uint8_t *)(uintptr_t)&${name}_weights + ${p.offset}`
-  const placeOf = (v: Plan['graph']['inputs'][number]) => plan.places.get(v) ?? bug(`value "${v.name}" has no place`)
-  const bytes = inputs.map((d) => new Uint8Array(d.buffer, d.byteOffset, d.byteLength))
-  const { streamed } = plan
-  const inputRows = plan.graph.inputs.flatMap((v, i) =>
-    v === streamed?.input ? [] : [`{${at(placeOf(v))}, input${i}, ${bytesOf(v.type)}},`],
-  )
-  const pushed = `input${streamed ? plan.graph.inputs.indexOf(streamed.input) : 0}`
-  const outputRows = plan.graph.outputs.map((v) => `{${at(placeOf(v))}, 0, ${bytesOf(v.type)}},`)
-  return `#include "${name}.h"
-#include "bench.h"
-
-static ${name}_t model;
-__attribute__((section(".arena"), aligned(64))) uint8_t bench_arena[${UP}_ARENA_BYTES + BENCH_GUARD];
-const uint32_t bench_arena_bytes = ${UP}_ARENA_BYTES;
-const int bench_layers = ${UP}_LAYERS;
-${bytes.map((b, i) => `static const uint8_t input${i}[${b.length || 1}] = ${arrayText(b)};\n`).join('')}
-const int bench_input_count = ${inputRows.length};
-const bench_tensor bench_inputs[] = {
-${inputRows.join('\n') || '{0, 0, 0}'}
-};
-const int bench_output_count = ${outputRows.length};
-const bench_tensor bench_outputs[] = {
-${outputRows.join('\n') || '{0, 0, 0}'}
-};
-
-int bench_init(void) {
-  return ${name}_init(&model, bench_arena, 0);
-}
-
-void bench_run(void) {
-${streamed ? `  for (int r = 0; r < ${UP}_ROWS; r++) ${name}_push_row(&model, ${pushed} + r * ${UP}_ROW_BYTES, ${UP}_ROW_BYTES);` : `  ${name}_run(&model);`}
-}
-
-void bench_run_layer(int layer) {
-${streamed ? arrivals(streamed, pushed) : ''}  ${name}_run_layers(&model, layer, layer + 1);
-}
-`
-}
-
 const NAME = 'model'
 
-function sourcesOf(plan: Plan, board: Board, inputs: readonly Data[]): { name: string; text: string }[] {
-  const copied = ['bench.h', 'sections.ld', board.script].map((f) => ({
-    name: f,
-    text: readFileSync(join(SOURCES, f), 'utf8'),
-  }))
-  const harness = ['main', 'startup'].map((f) => ({
-    name: `bench_${f}.c`,
-    text: readFileSync(join(SOURCES, `${f}.c`), 'utf8'),
-  }))
-  const model = { name: 'bench_model.c', text: modelFile(plan, NAME, inputs) }
-  return [...emitC(plan, NAME).files, ...copied, ...harness, model]
+/** A file of `device/`, under another name where one is given. */
+export function deviceFile(file: string, name = file): SourceFile {
+  return { name, text: readFileSync(join(SOURCES, file), 'utf8') }
 }
 
-/** Compiles and links the sources in `directory` to `program.elf`. */
-function build(directory: string, board: Board, flags: readonly string[]): void {
-  const gcc = (args: readonly string[]) => runTool(GCC, args, { directory, hint: HINT })
-  const machine = [...board.flags, '-mthumb']
+/** Compiles and links the sources in `directory` to `program.elf`: the model, and `bench_*.c` around it. */
+function build(directory: string, board: EmulatedBoard, harness: readonly string[], flags: readonly string[]): void {
+  const gcc = (args: readonly string[]) => runTool(GCC, args, { directory, hint: DEVICE_HINT })
   const sections = ['-ffunction-sections', '-fdata-sections']
-  const section = '-DMOTE_WEIGHTS_SECTION=__attribute__((section(".weights")))'
-  gcc([...machine, '-std=c99', ...flags, ...sections, section, '-c', '-o', 'model.o', `${NAME}.c`])
+  gcc([...board.flags, '-std=c99', ...flags, ...sections, '-c', '-o', 'model.o', `${NAME}.c`])
   const plain = ['-std=gnu99', '-O2', '-fno-tree-loop-distribute-patterns', '-ffreestanding']
-  gcc([...machine, ...plain, '-c', 'bench_main.c', 'bench_startup.c', 'bench_model.c'])
-  const objects = ['bench_main.o', 'bench_startup.o', 'bench_model.o', 'model.o']
-  const linking = ['-nostartfiles', '--specs=nano.specs', '-Wl,--gc-sections', '-T', board.script]
-  gcc([...machine, ...linking, '-o', 'program.elf', ...objects])
+  gcc([...board.flags, ...plain, '-c', ...harness.map((name) => `${name}.c`)])
+  const objects = [...harness, NAME].map((name) => `${name}.o`)
+  const linking = ['-nostartfiles', '--specs=nano.specs', '-Wl,--gc-sections', '-T', 'board.ld']
+  gcc([...board.flags, ...linking, '-o', 'program.elf', ...objects])
 }
 
 /** Bytes of the ELF file's sections by name. */
 function sectionsOf(directory: string): Map<string, number> {
-  const text = `${Buffer.from(runTool('arm-none-eabi-size', ['-A', 'program.elf'], { directory, hint: HINT }))}`
+  const text = `${Buffer.from(runTool('arm-none-eabi-size', ['-A', 'program.elf'], { directory, hint: DEVICE_HINT }))}`
   const rows = text.split('\n').map((line) => line.trim().split(/\s+/))
   return new Map(rows.filter((r) => r[0]?.startsWith('.')).map((r) => [r[0], Number(r[1])]))
 }
 
-/** The values that the program printed under each label. */
-function parse(output: string, board: Board): Map<string, string[]> {
-  const lines = output.split(/\r?\n/).map((line) => line.trim().split(' '))
-  if (!lines.some(([label]) => label === 'done'))
-    throw new ToolError(board.name, `the program did not end: ${output.trim() || 'it printed nothing'}`)
-  const values = new Map<string, string[]>()
-  for (const [label, value] of lines) values.set(label, [...(values.get(label) ?? []), value])
-  return values
+/** A program that was built for a board, as long as its directory is there. */
+export interface Built {
+  readonly directory: string
+  /** Bytes of the sections of `program.elf`. */
+  readonly sections: ReadonlyMap<string, number>
+  /** Runs it: what it printed. `more` goes to the emulator. */
+  emulate(more?: readonly string[]): string
+}
+
+/**
+ * Builds a model's C and what is around it (`bench_main.c`, …) for a board. Throws InputError on an unknown board,
+ * ToolError where a tool is missing or fails.
+ */
+export function withBoard<T>(
+  on: string,
+  program: readonly SourceFile[],
+  { flags = ['-O2'], timeoutSeconds = 600 }: DeviceOptions,
+  use: (built: Built) => T,
+): T {
+  const board = emulatedBoard(on)
+  const emulator = ['-M', board.machine, '-display', 'none', '-monitor', 'none', '-serial', 'none']
+  const counting = ['-icount', 'shift=0', '-kernel', 'program.elf']
+  const output = ['-chardev', 'stdio,id=out', '-semihosting-config', 'enable=on,target=native,chardev=out']
+  const around = [...program, { name: 'bench_startup.c', text: STARTUP }]
+  const harness = around.flatMap(({ name }) => /^(bench_.*)\.c$/.exec(name)?.[1] ?? [])
+  const script = linkerScript(
+    board,
+    harness.map((name) => `${name}.o`),
+  )
+  return inDirectory([...around, { name: 'board.ld', text: script }], (directory) => {
+    build(directory, board, harness, flags)
+    return use({
+      directory,
+      sections: sectionsOf(directory),
+      emulate: (more = []) => {
+        const how = { directory, timeoutSeconds, hint: DEVICE_HINT }
+        return `${Buffer.from(runTool(QEMU, [...emulator, ...output, ...counting, ...more], how))}`
+      },
+    })
+  })
+}
+
+/** `withBoard`, run once: what the program printed, and the bytes of its sections. */
+export function runOnBoard(
+  on: string,
+  program: readonly SourceFile[],
+  options: DeviceOptions,
+): { readonly printed: string; readonly sections: ReadonlyMap<string, number> } {
+  return withBoard(on, program, options, ({ emulate, sections }) => ({ printed: emulate(), sections }))
+}
+
+/** The plan's program with a server of the serial protocol around it; `defines` go to the board's part. */
+export function servedProgram(plan: Plan, on: string, defines: readonly string[] = []): SourceFile[] {
+  const main = deviceFile('main.c', 'bench_main.c')
+  const define = (lines: readonly string[], text: SourceFile['text']) =>
+    [...lines.map((line) => `#define ${line}`), text].join('\n')
+  const serve = ['MOTE_ARENA_SECTION __attribute__((section(".arena")))', 'MOTE_STACK_BOTTOM link_stack_bottom']
+  const [header, server] = serveC(plan, NAME)
+  const files = emitC(plan, NAME).files.map((f) =>
+    f.name === `${NAME}_weights.c` ? { ...f, name: 'bench_image.c' } : f,
+  )
+  return [
+    ...files,
+    header,
+    { name: 'bench_serve.c', text: define(serve, server.text) },
+    { name: main.name, text: define([`CLOCK_HZ ${emulatedBoard(on).hertz}u`, ...defines], main.text) },
+  ]
+}
+
+/** What the program answers to the requests. Throws ToolError where it does not get to the end of them. */
+function talk<T>(
+  { emulate, directory }: Built,
+  on: string,
+  { requests, read }: Exchange<T>,
+  more: readonly string[],
+): T {
+  const { hertz, machine } = emulatedBoard(on)
+  writeFileSync(join(directory, 'requests'), requests.map(framed).join(''))
+  const printed = emulate(more)
+  const calibration = Number(/^calibration (\d+)/m.exec(printed)?.[1])
+  const [took, tick] = [CALIBRATION_INSTRUCTIONS / calibration, 1e9 / hertz]
+  if (!(Math.abs(took / tick - 1) < 0.01))
+    throw new ToolError(
+      machine,
+      `a loop of ${CALIBRATION_INSTRUCTIONS} instructions took ${took} instructions a tick, expected ${tick}`,
+    )
+  return read(answersIn(on, requests, printed))
 }
 
 /**
@@ -194,70 +194,47 @@ export function benchDevice(
   inputs: readonly Data[],
   options: DeviceOptions = {},
 ): DeviceReport {
-  return runDevice(plan, on, inputs, options).report
+  checkInputs(plan.graph.inputs, inputs)
+  const { hertz } = emulatedBoard(on)
+  const instructions = ({ counts }: Cost) => Math.round((counts * 1e9) / hertz)
+  return withBoard(on, servedProgram(plan, on), options, (built) => {
+    const plugin = options.mix ? mixIn(built.directory, join(SOURCES, 'mix.c'), emulatedBoard(on).core) : undefined
+    const exchange = benchExchange(plan, inputs)
+    const { init, run, steps, outputs, arenaUsedBytes } = talk(built, on, exchange, plugin?.arguments ?? [])
+    const blocks = plugin && plan.steps.length > 0 ? plugin.read().slice(-plan.steps.length) : undefined
+    const layers = plan.steps.map(({ node }, i) => ({
+      name: node.from,
+      instructions: instructions(steps[i]),
+      stackBytes: steps[i].stackBytes,
+      ...(blocks && { estimatedCycles: estimateCycles(on, blocks[i]), mix: mixOf(blocks[i]) }),
+    }))
+    return {
+      on,
+      instructions: instructions(run),
+      ...(blocks && { estimatedCycles: layers.reduce((sum, l) => sum + (l.estimatedCycles ?? 0), 0) }),
+      layers,
+      initInstructions: instructions(init),
+      outputFnv1a: outputs.map(fingerprint),
+      arenaUsedBytes,
+      stackBytes: Math.max(run.stackBytes, ...steps.map((s) => s.stackBytes)),
+      codeBytes: built.sections.get('.text') ?? 0,
+      weightBytes: plan.weightBytes,
+    }
+  })
 }
 
-/** `benchDevice`, with the outputs themselves. */
+/** Bytes of machine code as in `DeviceReport`, for which nothing runs. Throws ToolError where gcc is missing or fails. */
+export function codeBytesOf(plan: Plan, on: string): number {
+  return withBoard(on, servedProgram(plan, on), {}, ({ sections }) => sections.get('.text') ?? 0)
+}
+
+/** Runs one after the other in one program, state kept from one to the next. */
 export function runDevice(
   plan: Plan,
   on: string,
-  inputs: readonly Data[],
+  runs: readonly (readonly Data[])[],
   options: DeviceOptions = {},
-): { outputs: Data[]; report: DeviceReport } {
-  const board = boardOf(on)
-  checkInputs(plan.graph.inputs, inputs)
-  const emulator = ['-M', board.machine, '-display', 'none', '-monitor', 'none', '-serial', 'none']
-  const counting = ['-icount', 'shift=0', '-kernel', 'program.elf']
-  const output = ['-chardev', 'stdio,id=out', '-semihosting-config', 'enable=on,target=native,chardev=out']
-  const timeoutSeconds = options.timeoutSeconds ?? 600
-  const { sections, printed } = inDirectory(sourcesOf(plan, board, inputs), (directory) => {
-    build(directory, board, options.flags ?? ['-O2'])
-    const how = { directory, timeoutSeconds, hint: HINT }
-    return { sections: sectionsOf(directory), printed: runTool(QEMU, [...emulator, ...output, ...counting], how) }
-  })
-  const values = parse(`${Buffer.from(printed)}`, board)
-  const numbers = (label: string) => (values.get(label) ?? []).map(Number)
-
-  const calibrated = CALIBRATION_INSTRUCTIONS / numbers('calibration')[0]
-  if (Math.abs(calibrated / board.tick - 1) > 0.01)
-    throw new ToolError(
-      board.machine,
-      `a loop of ${CALIBRATION_INSTRUCTIONS} instructions took ${calibrated} instructions a tick, expected ${board.tick}`,
-    )
-  const hashes = values.get('output') ?? []
-  const each = plan.graph.outputs.length
-  const [first, second] = [hashes.slice(0, each), hashes.slice(each)]
-  if (first.join() !== second.join()) bug(`two runs on one input gave ${first} and ${second}`)
-
-  const ticks = numbers('ticks')[0]
-  const layerTicks = numbers('layer')
-  const missed = ticks - layerTicks.reduce((a, b) => a + b, 0)
-  const layers = plan.steps.map(({ node }, i) => ({
-    name: node.from,
-    instructions: Math.round(layerTicks[i] * board.tick),
-  }))
-  const report = {
-    on,
-    instructions: Math.round(ticks * board.tick),
-    ...(Math.abs(missed) < TICKS / 2 && { layers }),
-    outputFnv1a: first,
-    arenaUsedBytes: numbers('used')[0],
-    stackBytes: Math.max(0, ...numbers('stack')),
-    codeBytes: sections.get('.text') ?? 0,
-    weightBytes: plan.weightBytes,
-  }
-  return { outputs: outputsIn(plan, Buffer.from((values.get('bytes') ?? []).join(''), 'hex')), report }
-}
-
-/** The plan's outputs from their bytes, one after the other. */
-function outputsIn(plan: Plan, bytes: Uint8Array): Data[] {
-  let at = 0
-  return plan.graph.outputs.map(({ type }) => {
-    const elem = elemOf(type.dtype)
-    const data = elem ? newData(elem, count(type.shape)) : new Uint8Array(bytesOf(type))
-    if (at + data.byteLength > bytes.length) bug(`the program printed ${bytes.length} bytes of outputs`)
-    new Uint8Array(data.buffer).set(bytes.subarray(at, at + data.byteLength))
-    at += data.byteLength
-    return data
-  })
+): Data[][] {
+  for (const inputs of runs) checkInputs(plan.graph.inputs, inputs)
+  return withBoard(on, servedProgram(plan, on), options, (built) => talk(built, on, runExchange(plan, runs), []))
 }

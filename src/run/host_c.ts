@@ -11,6 +11,7 @@ import { bug, ToolError } from '../errors.ts'
 import { bytesOf, elemOf, type Value } from '../ir/graph.ts'
 import { count, type Data, elemBytes, elemOfData, type Kernel, newData } from '../loops/ir.ts'
 import { kernelKey } from '../loops/print.ts'
+import { pushedInput } from '../plan/external.ts'
 import type { Place, Plan } from '../plan/plan.ts'
 import { checkInputs } from './check.ts'
 import { inDirectory, isInstalled, runTool } from './host_tool.ts'
@@ -27,7 +28,7 @@ export interface HostOptions {
 
 /** Flags under which generated code compiles without a warning. */
 export const STRICT: readonly string[] = [
-  ...['-std=c99', '-O1', '-Wall', '-Wextra', '-Wconversion', '-Wpedantic', '-Werror'],
+  ...['-std=c99', '-O1', '-Wall', '-Wextra', '-Wconversion', '-Wsign-conversion', '-Wshadow', '-Wpedantic', '-Werror'],
 ]
 /** Flags that stop the program at undefined behaviour. */
 export const SANITIZED: readonly string[] = [
@@ -41,7 +42,7 @@ export function hostCompiler(): string | undefined {
 }
 
 /** The compiled program's bytes. */
-function build(files: readonly { name: string; text: string }[], options: HostOptions): Uint8Array {
+export function build(files: readonly { name: string; text: string }[], options: HostOptions): Uint8Array {
   const compiler = options.compiler ?? hostCompiler()
   if (!compiler) throw new ToolError('host-c', 'no C compiler found; tried gcc, cc and clang', HINT)
   const sources = files.map((f) => f.name).filter((n) => n.endsWith('.c'))
@@ -52,7 +53,7 @@ function build(files: readonly { name: string; text: string }[], options: HostOp
   })
 }
 
-function execute(program: Uint8Array, input: Uint8Array): Uint8Array {
+export function execute(program: Uint8Array, input: Uint8Array): Uint8Array {
   return inDirectory([], (directory) => {
     const path = join(directory, 'program')
     writeFileSync(path, program, { mode: 0o755 })
@@ -105,7 +106,9 @@ function traceOf(plan: Plan): { first: number; end: number; values: Value[] }[] 
   const rows = plan.graph.nodes.map((node) => {
     const first = step
     while (step < plan.steps.length && plan.steps[step].node === node) step++
-    return { first, end: step, values: node.outputs.filter((v) => plan.places.has(v)) }
+    const later = node.receives && plan.external?.input // not there before the next step
+    const values = later ? [] : node.outputs.filter((v) => plan.places.has(v))
+    return { first, end: step, values }
   })
   if (step !== plan.steps.length) bug('steps are not in the order of the nodes')
   return rows
@@ -120,15 +123,45 @@ static void put(const void *p, size_t bytes) {
 }
 `
 
+/** Slow memory whose copies are there when they are waited for, and not before. */
+const LATE = `
+typedef struct {
+  const uint8_t *from;
+  uint32_t offset;
+  void *to;
+  uint32_t bytes;
+} late;
+
+static int late_read(void *context, uint32_t offset, void *to, uint32_t bytes) {
+  late *copy = (late *)context;
+  if (copy->to) exit(7);
+  copy->offset = offset;
+  copy->to = to;
+  copy->bytes = bytes;
+  memset(to, 0xee, bytes);
+  return 0;
+}
+
+static int late_wait(void *context) {
+  late *copy = (late *)context;
+  if (!copy->to) exit(6);
+  memcpy(copy->to, copy->from + copy->offset, copy->bytes);
+  copy->to = NULL;
+  return 0;
+}
+`
+
 function mainOf(plan: Plan, name: string): string {
   const UP = name.toUpperCase()
   const at = (p: Place) =>
     p.segment === 'arena' ? `model.arena + ${p.offset}` : `(const uint8_t *)model.weights + ${p.offset}`
   const move = (f: 'get' | 'put', p: Place) => `${f}(${at(p)}, ${p.bytes});`
   const placeOf = (v: Value) => plan.places.get(v) ?? bug(`value "${v.name}" has no place`)
-  const { streamed } = plan
+  const { streamed, external } = plan
+  const slow = [...(external?.weights ? [`${name}_image`] : []), ...(external?.input ? ['image'] : [])]
+  const hooks = slow.map((_, i) => `, &slow${i}`)
   const arrivals = (first: number, end: number) =>
-    (streamed?.rows ?? []).flatMap((row, r) =>
+    (pushedInput(plan)?.rows ?? []).flatMap((row, r) =>
       row && row.before >= first && row.before < end
         ? [`      memcpy(${at(row.place)}, image + ${r * streamed!.rowBytes}, ${streamed!.rowBytes});`]
         : [],
@@ -146,12 +179,12 @@ function mainOf(plan: Plan, name: string): string {
 
 ${STDIO}
 static uint8_t arena[${plan.arenaBytes || 1}] __attribute__((aligned(64)));
-${streamed ? `static uint8_t image[${bytesOf(streamed.input.type)}];\n` : ''}
+${streamed ? `static uint8_t image[${bytesOf(streamed.input.type)}];\n` : ''}${external ? LATE : ''}
 int main(void) {
   ${name}_t model;
   int32_t head[3]; /* runs, trace, state follows */
-  memset(arena, 0xa5, sizeof arena);
-  if (${name}_init(&model, arena, NULL) != 0 || ${UP}_LAYERS != ${plan.steps.length}) return 8;
+${slow.map((from, i) => `  late copy${i} = {${from}, 0, NULL, 0};\n  const mote_memory_t slow${i} = {late_read, late_wait, &copy${i}};\n`).join('')}  memset(arena, 0xa5, sizeof arena);
+  if (${name}_init(&model, arena, NULL${hooks.join('')}) != 0 || ${UP}_LAYERS != ${plan.steps.length}) return 8;
   get(head, sizeof head);
   if (head[2]) {
 ${plan.state.map((s) => `    ${move('get', s.place)}`).join('\n')}
@@ -161,7 +194,7 @@ ${plan.graph.inputs.map((v) => (v === streamed?.input ? '    get(image, sizeof i
     if (head[1]) {
 ${traced.join('\n')}
     } else {
-${streamed ? push : `      ${name}_run(&model);`}
+${pushedInput(plan) ? push : `      ${name}_run(&model);`}
     }
 ${plan.graph.outputs.map((v) => `    ${move('put', placeOf(v))}`).join('\n')}
   }

@@ -6,13 +6,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ToolError } from '../errors.ts'
 
+/** A file of a program that is built in a directory of its own. */
+export interface SourceFile {
+  readonly name: string
+  readonly text: string | Uint8Array
+}
+
 const interrupted = (): never => process.exit(130)
 
 /** Calls `f`, which is synchronous, with a fresh directory that holds `files`; it is removed afterwards, and on Ctrl-C. */
-export function inDirectory<T>(
-  files: readonly { readonly name: string; readonly text: string }[],
-  f: (directory: string) => T,
-): T {
+export function inDirectory<T>(files: readonly SourceFile[], f: (directory: string) => T): T {
   const directory = mkdtempSync(join(tmpdir(), 'mote-'))
   const remove = () => rmSync(directory, { recursive: true, force: true })
   process.once('exit', remove)

@@ -32,6 +32,9 @@ export function viewOf(elem: Elem, buffer: ArrayBufferLike, offset: number, leng
   }
 }
 
+/** What a place holds while a copy into it is under way. */
+const NOT_YET = 0xee
+
 function elemAs(type: TensorType): Elem {
   return elemOf(type.dtype) ?? 'u8'
 }
@@ -47,7 +50,18 @@ export function runPlan(plan: Plan, fill = 0): RunningModel {
 
   const inputs = plan.graph.inputs.map(portOf)
   const outputs = plan.graph.outputs.map(portOf)
-  const steps = new Map(plan.steps.map((step) => [step.node, step]))
+  const steps = new Map(plan.steps.map((step, i) => [step.node, { step, i }]))
+  // A copy may reach its place at any moment: until it is needed it is not there, and what was there is gone.
+  const fetches = plan.external?.fetches ?? []
+  const fetch = (i: number, bytes: readonly Uint8Array[]) => {
+    for (const { needed, from, offset, place } of fetches) {
+      if (needed !== i) continue
+      const { weights: image } = plan.external!
+      const source = from === 'weights' ? image!.bytes : bytes[plan.graph.inputs.indexOf(plan.streamed!.input)]
+      bytesAt(place).set(source.subarray(offset, offset + place.bytes))
+    }
+    for (const { start, needed, place } of fetches) if (start === i && needed > i) bytesAt(place).fill(NOT_YET)
+  }
   const reset = () => {
     for (const { place, initial } of plan.state) bytesAt(place).set(bytesAt(initial))
   }
@@ -61,8 +75,9 @@ export function runPlan(plan: Plan, fill = 0): RunningModel {
       if (v !== plan.streamed?.input) bytesAt(plan.places.get(v)!).set(bytes[i])
     })
     for (const node of plan.graph.nodes) {
-      const step = steps.get(node)
-      if (node.receives && plan.streamed) {
+      const { step, i } = steps.get(node) ?? {}
+      if (i !== undefined) fetch(i, bytes)
+      if (node.receives && plan.streamed && !plan.external?.input) {
         const { rowBytes } = plan.streamed
         const row = receivedRow(node)
         const place = plan.places.get(node.outputs[0])!
@@ -84,6 +99,7 @@ export function runPlan(plan: Plan, fill = 0): RunningModel {
   const trace = (given: readonly Data[]): Trace => {
     const tensors: { value: Value; data: Data }[] = []
     const out = execute(given, (node) => {
+      if (node.receives && plan.external?.input) return // not there before the next step
       for (const value of node.outputs) tensors.push({ value, data: copyOf(value) })
     })
     return { outputs: out, tensors }

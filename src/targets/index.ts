@@ -5,6 +5,8 @@ import { InputError } from '../errors.ts'
 import { copies } from './armv7em/copy.ts'
 import { dense } from './armv7em/dense.ts'
 import { depthwise } from './armv7em/depthwise.ts'
+import { product } from './armv7em/product.ts'
+import { reduce as halves } from './armv7em/reduce.ts'
 import { shorten } from './armv7em/shorten.ts'
 import { sum } from './armv7em/sum.ts'
 import { dense as tiles } from './helium/dense.ts'
@@ -14,6 +16,11 @@ import { reduce } from './helium/reduce.ts'
 import { sum as laneSum } from './helium/sum.ts'
 import { dotProducts, lanes, shareLoads } from './recipes.ts'
 import type { Recipe, Target } from './target.ts'
+import { dense as wasmDense } from './wasm/dense.ts'
+import { depthwise as wasmDepthwise } from './wasm/depthwise.ts'
+import { quads } from './wasm/quads.ts'
+import { shorten as wasmShorten } from './wasm/shorten.ts'
+import { sum as wasmSum } from './wasm/sum.ts'
 
 const c = (name: string, recipes: readonly Recipe[] = []): Target => ({
   name,
@@ -22,12 +29,23 @@ const c = (name: string, recipes: readonly Recipe[] = []): Target => ({
   recipes: [...recipes, shareLoads(4), shareLoads(2)],
 })
 
+const ARMV7EM = [dense, depthwise, sum, product, halves, copies, shorten]
+
+const wasm = (name: string, recipes: readonly Recipe[] = []): Target => ({
+  name,
+  emits: 'wasm',
+  align: 16,
+  recipes: [...recipes, wasmDense, wasmDepthwise, wasmSum, wasmShorten, dotProducts(2, 4), lanes],
+})
+
 const TARGETS: readonly Target[] = [
-  { name: 'wasm', emits: 'wasm', align: 16, recipes: [dotProducts(2, 4), lanes] },
+  wasm('wasm'),
+  // for engines whose relaxed dot product is exact for signed times unsigned bytes
+  wasm('wasm-relaxed', [quads]),
   c('c'),
   c('portable'),
-  c('cortex-m4', [dense, depthwise, sum, copies, shorten]),
-  c('cortex-m7', [dense, depthwise, sum, copies, shorten]),
+  c('cortex-m4', ARMV7EM),
+  c('cortex-m7', ARMV7EM),
   c('cortex-m55', [tiles, lanePlanes, laneSum, elementwise, reduce, copies, shorten]),
 ]
 

@@ -1,6 +1,7 @@
 // Recognises int8 sums of products in a kernel's loops: for each output a bias, products (x - zero point) * w over a
 // window, requantised, shifted to the output's zero point and clamped. What operator they came from does not matter.
-// Everything that constants decide is evaluated, so that a recipe can pack weights and prove arithmetic off-line.
+// Everything that constants decide is evaluated, so that a recipe can pack weights and prove arithmetic off-line. Weights
+// with a zero point, and sums that are scaled by float32, are recognised where the recipe has a form for them.
 
 import type { Arg, Call } from '../ir/op.ts'
 import { type Affine, affine } from '../loops/affine.ts'
@@ -26,6 +27,8 @@ export interface SumOfProducts {
   readonly padded: readonly number[]
   readonly zeroX: number
   readonly zeroY: number
+  /** Of weights: 0 but where it was asked for. */
+  readonly zeroW: number
   /** Of stored outputs. */
   readonly low: number
   readonly high: number
@@ -34,6 +37,14 @@ export interface SumOfProducts {
   readonly bias: Int32Array
   readonly multiplier: Int32Array
   readonly shift: Int8Array
+  /** In place of multiplier and shift, which are 0: output = zeroY + nearest(float32(sum) * scale). */
+  readonly scale?: Float32Array
+}
+
+/** What a recipe has a form for beside TensorFlow Lite's int8. */
+export interface Accepted {
+  readonly zeroW?: boolean
+  readonly scale?: boolean
 }
 
 function dataOf(arg: Arg): Data | undefined {
@@ -62,7 +73,7 @@ function same(a: Affine, b: Affine): boolean {
 }
 
 /** The sum of products that this call is, or undefined. */
-export function sumOfProducts({ kernel, args }: Call): SumOfProducts | undefined {
+export function sumOfProducts({ kernel, args }: Call, accepted: Accepted = {}): SumOfProducts | undefined {
   const bound = new Map(kernel.bufs.map((buf, i) => [buf.name, { buf, arg: args[i], data: dataOf(args[i]) }]))
   const constants = new Map<string, number>()
   const outputs: For[] = []
@@ -111,8 +122,10 @@ export function sumOfProducts({ kernel, args }: Call): SumOfProducts | undefined
   const shifted = argsOf(product[0], 'sub')
   const zeroX = shifted ? known(shifted[1]) : 0
   const xLoad = shifted ? shifted[0] : product[0]
-  const wLoad = product[1]
-  if (zeroX === undefined || xLoad.k !== 'load' || wLoad.k !== 'load') return undefined
+  const recentred = accepted.zeroW ? argsOf(product[1], 'sub') : undefined
+  const zeroW = recentred ? known(recentred[1]) : 0
+  const wLoad = recentred ? recentred[0] : product[1]
+  if (zeroX === undefined || zeroW === undefined || xLoad.k !== 'load' || wLoad.k !== 'load') return undefined
 
   const access = (name: string, at: readonly Expr[]) => {
     const b = bound.get(name)!
@@ -123,20 +136,22 @@ export function sumOfProducts({ kernel, args }: Call): SumOfProducts | undefined
   if (!x || !w || !y || [x, w, y].some((a) => a.buf.elem !== 'i8') || !(w.data instanceof Int8Array)) return undefined
 
   const padded = paddedAxes(guards, x)
-  const end = epilogue(store.value, start.name, known)
-  if (!padded || !end) return undefined
+  const end = fixedEpilogue(store.value, start.name, known)
+  const floatEnd = end || !accepted.scale ? undefined : floatEpilogue(store.value, start.name, known)
+  if (!padded || (!end && !floatEnd)) return undefined
   const perChannel = (e: Expr): { data: Data; channel: Affine } | undefined => {
     if (e.k !== 'load' || e.at.length !== 1) return undefined
     const channel = affine(e.at[0])
     const { data, buf } = bound.get(e.buf)!
     return channel && data && data.length === count(buf.shape) ? { data, channel } : undefined
   }
-  const [multiplier, shift] = [perChannel(end.multiplier), perChannel(end.shift)]
-  if (!(multiplier?.data instanceof Int32Array) || !(shift?.data instanceof Int8Array)) return undefined
-  const { channel } = multiplier
+  const [multiplier, shift, scale] = [end?.multiplier, end?.shift, floatEnd?.scale].map((e) => e && perChannel(e))
+  if (end && (!(multiplier?.data instanceof Int32Array) || !(shift?.data instanceof Int8Array))) return undefined
+  if (floatEnd && !(scale?.data instanceof Float32Array)) return undefined
+  const { channel, data } = (multiplier ?? scale)!
   const bias = start.value.k === 'const' ? undefined : perChannel(start.value)
   if (start.value.k === 'const' ? start.value.value !== 0 : !(bias?.data instanceof Int32Array)) return undefined
-  if (!same(shift.channel, channel) || (bias && !same(bias.channel, channel))) return undefined
+  if ((shift && !same(shift.channel, channel)) || (bias && !same(bias.channel, channel))) return undefined
   return {
     x,
     w: { buf: w.buf, arg: w.arg, at: w.at, data: w.data },
@@ -145,11 +160,13 @@ export function sumOfProducts({ kernel, args }: Call): SumOfProducts | undefined
     window,
     padded,
     zeroX,
-    ...end.numbers,
+    zeroW,
+    ...(end ?? floatEnd)!.numbers,
     channel,
-    bias: (bias?.data as Int32Array | undefined) ?? new Int32Array(multiplier.data.length),
-    multiplier: multiplier.data,
-    shift: shift.data,
+    bias: (bias?.data as Int32Array | undefined) ?? new Int32Array(data.length),
+    multiplier: (multiplier?.data as Int32Array | undefined) ?? new Int32Array(data.length),
+    shift: (shift?.data as Int8Array | undefined) ?? new Int8Array(data.length),
+    ...(scale && { scale: scale.data as Float32Array }),
   }
 }
 
@@ -168,10 +185,14 @@ function paddedAxes(guards: readonly Expr[], x: Access): number[] | undefined {
   return [...axes]
 }
 
-/** min(max(requant(acc, m[c], s[c]) + zero, low), high) */
-function epilogue(e: Expr, acc: string, known: (e: Expr) => number | undefined) {
-  const limits = { low: -128, high: 127 }
+/** The value between limits, and these where there are some. */
+function limited(
+  e: Expr,
+  known: (e: Expr) => number | undefined,
+  limits: { readonly low: number; readonly high: number },
+): { value: Expr; low: number; high: number } | undefined {
   let value = e
+  let { low, high } = limits
   for (const [op, side] of [
     ['min', 'high'],
     ['max', 'low'],
@@ -180,12 +201,39 @@ function epilogue(e: Expr, acc: string, known: (e: Expr) => number | undefined) 
     if (!args) continue
     const limit = known(args[1])
     if (limit === undefined) return undefined
-    limits[side] = limit
+    if (side === 'low') low = limit
+    else high = limit
     value = args[0]
   }
+  return { value, low, high }
+}
+
+/** min(max(requant(acc, m[c], s[c]) + zero, low), high) */
+function fixedEpilogue(e: Expr, acc: string, known: (e: Expr) => number | undefined) {
+  const inner = limited(e, known, { low: -128, high: 127 })
+  if (!inner) return undefined
+  const { value, ...limits } = inner
   const sum = argsOf(value, 'add', 'wadd')
   const zeroY = sum ? known(sum[1]) : 0
   const requant = argsOf(sum ? sum[0] : value, 'requant')
   if (zeroY === undefined || requant?.[0].k !== 'var' || requant[0].name !== acc) return undefined
   return { numbers: { zeroY, ...limits }, multiplier: requant[1], shift: requant[2] }
+}
+
+/** 1.5 * 2^23: what is added to it is rounded to a whole number, in the sum's lower bits. */
+const MAGIC = 12582912
+
+/** bits(min(max(float(acc) * m[c], low), high) + MAGIC) + (zero - bits(MAGIC)) */
+function floatEpilogue(e: Expr, acc: string, known: (e: Expr) => number | undefined) {
+  const [bits, base] = argsOf(e, 'add') ?? []
+  const [real] = argsOf(bits, 'bits') ?? []
+  const [clamped, magic] = argsOf(real, 'add') ?? []
+  const offset = base && known(base)
+  if (!clamped || known(magic) !== MAGIC || offset === undefined) return undefined
+  const zeroY = offset + 0x4b400000
+  const inner = limited(clamped, known, { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY })
+  const [sum, scale] = argsOf(inner?.value, 'mul') ?? []
+  const [whole] = argsOf(sum, 'toF32') ?? []
+  if (!inner || whole?.k !== 'var' || whole.name !== acc) return undefined
+  return { numbers: { zeroY, low: inner.low + zeroY, high: inner.high + zeroY }, scale }
 }

@@ -7,6 +7,8 @@ import { simplify } from '../loops/simplify.ts'
 /** A way to make loops fast on a machine, or undefined where the loops are not of the form it knows. */
 export interface Recipe {
   readonly name: string
+  /** Its loops read all of a channel (slice of the last axis) before they write that channel of the output, in this order. */
+  readonly byChannel?: true
   apply(call: Call): Call | undefined
 }
 
@@ -18,12 +20,28 @@ export interface Target {
   readonly recipes: readonly Recipe[]
 }
 
-/** The loops as the target wants them; the plain loops where no recipe applies. */
-export function schedule(target: Target, call: Call): { readonly call: Call; readonly recipe: string } {
-  const plain = { ...call, kernel: simplify(call.kernel) }
-  for (const recipe of target.recipes) {
-    const shaped = recipe.apply(plain)
+/** Loops as a target wants them. */
+export interface Scheduled {
+  readonly call: Call
+  readonly recipe: string
+}
+
+function shaped(recipes: readonly Recipe[], call: Call): Scheduled | undefined {
+  for (const recipe of recipes) {
+    const shaped = recipe.apply(call)
     if (shaped) return { call: { ...shaped, kernel: simplify(shaped.kernel) }, recipe: recipe.name }
   }
-  return { call: plain, recipe: 'plain' }
+  return undefined
+}
+
+/** The loops as the target wants them; the plain loops where no recipe applies. */
+export function schedule(target: Target, call: Call): Scheduled {
+  const plain = { ...call, kernel: simplify(call.kernel) }
+  return shaped(target.recipes, plain) ?? { call: plain, recipe: 'plain' }
+}
+
+/** The same where the output may overwrite the input channel by channel; undefined where no such recipe applies. */
+export function scheduleByChannel(target: Target, call: Call): Scheduled | undefined {
+  const recipes = target.recipes.filter((r) => r.byChannel)
+  return shaped(recipes, { ...call, kernel: simplify(call.kernel) })
 }

@@ -4,17 +4,20 @@ import { expect, test } from 'vitest'
 import { mote } from '../../src/cli/mote.ts'
 import { writeTflite } from '../../src/export/tflite.ts'
 import { writeNpy } from '../../src/io/npy.ts'
-import { separable, twoInputs } from '../support/nets.ts'
+import { mobile } from '../compress/nets.ts'
+import { nothing, separable, twoInputs } from '../support/nets.ts'
 import { folder, saved, typed } from './console.ts'
 
 const dir = folder()
 const model = saved(dir, separable())
 const pair = saved(dir, twoInputs())
+const vectors = saved(dir, nothing())
 const at = (name: string, data: string | Uint8Array) => {
   writeFileSync(join(dir, name), data)
   return join(dir, name)
 }
 const none = join(dir, 'none')
+const real = saved(dir, mobile())
 const bytes = writeTflite(separable())
 const tflite = at('whole.tflite', bytes)
 const png = at('picture.tflite', new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13]))
@@ -27,7 +30,7 @@ mkdirSync(sub)
 const theirs = join(dir, 'theirs')
 mkdirSync(theirs)
 at('theirs/x.wasm', 'theirs')
-const TARGETS = 'wasm, c, portable, cortex-m4, cortex-m7, cortex-m55'
+const TARGETS = 'wasm, wasm-relaxed, c, portable, cortex-m4, cortex-m7, cortex-m55'
 const RUNNERS = 'wasm, reference, interpreter, host-c, portable, cortex-m4, cortex-m7, cortex-m55'
 const SIZE = 'give bytes, or a number with K, M or G: 262144, 256K, 1M'
 const OTHER = 'choose another name, or --force to overwrite it'
@@ -70,6 +73,53 @@ const BAD: readonly (readonly [
     ['bench', model, '--runns', '3'],
     "mote bench: unknown option '--runns'",
     'Did you mean --runs?',
+  ],
+  ['quantize without an output', ['quantize', model], /--output: is "", expected a name that ends in .tflite or .onnx/],
+  [
+    'quantize to another format',
+    ['quantize', model, '-o', `${none}.bin`],
+    /--output: is ".*none.bin", expected a name that ends in .tflite or .onnx/,
+  ],
+  [
+    'quantize to an unknown form',
+    ['quantize', model, '--to', 'int7', '-o', `${none}.tflite`],
+    '--to: "int7" is not known',
+    'choose from int8, int16x8, int4, float16, dynamic',
+  ],
+  [
+    'quantize by an unknown method',
+    ['quantize', model, '--method', 'guess', '-o', `${none}.tflite`],
+    '--method: "guess" is not known',
+    'choose from minmax, percentile, mse, entropy',
+  ],
+  [
+    'quantize with a percentile beyond all',
+    ['quantize', model, '--percentile', '101', '-o', `${none}.tflite`],
+    '--percentile: "101" is not above 50 and up to 100',
+    'for example 99.99',
+  ],
+  [
+    'quantize without inputs',
+    ['quantize', model, '-o', `${none}.tflite`],
+    '--calibrate: is missing: int8 needs typical inputs, their ranges become the scales',
+    'name a folder, a packed set or a .npy file; --to dynamic and float16 need none',
+  ],
+  [
+    'quantize with inputs that are not there',
+    ['quantize', real, '--calibrate', none, '-o', `${none}.tflite`],
+    /none: no such file or folder/,
+    'name a folder, a packed set, a .npy file or one input',
+  ],
+  [
+    'quantize a model that is quantised',
+    ['quantize', model, '--calibrate', right, '-o', `${none}.tflite`],
+    /has no layer in float32 that can be quantised/,
+    'is it quantised already?',
+  ],
+  [
+    'quantize a model of two inputs',
+    ['quantize', pair, '--calibrate', right, '-o', `${none}.tflite`],
+    '--calibrate: is for models of one input, this has 2',
   ],
   [
     'a misspelt flag of convert',
@@ -192,6 +242,41 @@ const BAD: readonly (readonly [
     '--board: "C64" is not known',
     /^boards are STM32F412, .*nRF52840/,
   ],
+  [
+    'weights in no place',
+    ['compile', model, '--weights', 'outside'],
+    '--weights: "outside" is not known',
+    'choose from inside, separate',
+  ],
+  [
+    'weights of C as a file',
+    ['compile', model, '--target', 'c', '--weights', 'separate'],
+    '--weights: is for --target wasm, the target is c',
+    'leave it out',
+  ],
+  [
+    'scaling of pixels for C',
+    ['compile', model, '--target', 'c', '--mean', '127'],
+    '--mean: is for --target wasm, the target is c',
+    'leave it out',
+  ],
+  [
+    'scaling of pixels that are none',
+    ['compile', vectors, '--range', '0..1'],
+    '--range: is of pictures, inputs have the shapes [2]',
+    /^pictures are of shape/,
+  ],
+  [
+    'scaling of more channels than there are',
+    ['compile', model, '--mean', '1,2'],
+    '--mean: mean has 2 numbers, the model takes 3 channels',
+  ],
+  [
+    'labels that are too few',
+    ['compile', model, '--labels', wall],
+    '--labels: has 1 labels, outputs have 5 elements',
+    'one label a line, for each element of an output',
+  ],
   ['a size of another unit', ['compile', model, '--sram', '256Q'], '--sram: "256Q" is not a size', SIZE],
   ['a size of nothing', ['compile', model, '--sram', '0'], '--sram: "0" is not a size', SIZE],
   ['a size below nothing', ['compile', model, '--sram', '-1'], '--sram: "-1" is not a size', SIZE],
@@ -203,10 +288,10 @@ const BAD: readonly (readonly [
     'use letters, digits and _',
   ],
   [
-    'a stage that is not built',
-    ['compile', model, '--stage', 'patches'],
-    '--stage: "patches" is not available yet',
-    'choose from auto, none, rows',
+    'patches of no number',
+    ['compile', model, '--stage', 'patches:0x2'],
+    '--stage: "patches:0x2" is not known',
+    'choose from auto, none, rows, patches',
   ],
   [
     'a stage that is not known',
@@ -218,7 +303,61 @@ const BAD: readonly (readonly [
     'an input that is neither held nor streamed',
     ['compile', model, '--input', 'poured'],
     '--input: "poured" is not known',
-    'choose from held, streamed',
+    'choose from held, streamed, external',
+  ],
+  [
+    'something outside that is not weights',
+    ['inspect', model, '--external', 'code'],
+    '--external: "code" is not known',
+    'choose from none, weights',
+  ],
+  [
+    'reading ahead in a way that is not known',
+    ['compile', model, '--target', 'c', '--prefetch', 'all'],
+    '--prefetch: "all" is not known',
+    'choose from next, none',
+  ],
+  [
+    'a window for weights that are inside',
+    ['bench', model, '--window', '8K'],
+    '--window: is for weights in slow memory',
+    'add --external weights',
+  ],
+  [
+    'a window without a size',
+    ['compile', model, '--target', 'c', '--external', 'weights', '--window', 'all'],
+    '--window: "all" is not a size',
+    SIZE,
+  ],
+  [
+    'a window that a layer does not fit',
+    ['inspect', model, '--external', 'weights', '--window', '16'],
+    /\w+ "[\w/]+": needs \d+ bytes of constants at a time, the window has 16$/,
+    /^a window of \d+ bytes holds every layer that cannot be split further$/,
+  ],
+  [
+    'slow memory for WebAssembly',
+    ['compile', model, '--external', 'weights', '-o', none],
+    'external: weights is not available for wasm',
+    'choose a target that is C',
+  ],
+  [
+    'a project for a machine that no board emulates',
+    ['compile', model, '--project'],
+    '--project: is not for target wasm',
+    'targets are portable, cortex-m4, cortex-m7, cortex-m55',
+  ],
+  [
+    'a limit of instructions where nobody counts them',
+    ['compile', model, '--max-instructions', '1M'],
+    '--max-instructions: cannot be counted for target wasm',
+    'choose --target portable, cortex-m4, cortex-m7, cortex-m55',
+  ],
+  [
+    'a limit of instructions that is no number',
+    ['compile', model, '--target', 'cortex-m4', '--max-instructions', 'few'],
+    '--max-instructions: "few" is not a count',
+    'give a number, or one with K, M or G: 5000000, 5M',
   ],
   [
     'too little RAM',
@@ -386,10 +525,119 @@ const BAD: readonly (readonly [
   ],
 
   [
-    'a benchmark that is not there',
-    ['bench', model, '--on', 'chromium'],
-    '--on: "chromium" is not available yet',
-    `choose from ${RUNNERS}`,
+    'an engine beside a board',
+    ['bench', model, '--on', 'chromium,reference'],
+    '--on: chromium and reference are not timed together',
+    'bench them one by one',
+  ],
+  [
+    'a rival that is none',
+    ['bench', model, '--against', 'onnxruntime,tensorflow'],
+    '--against: "tensorflow" is none',
+    'choose from onnxruntime, onnxruntime-web, litert, tfjs-tflite',
+  ],
+  [
+    'rivals on a board',
+    ['bench', model, '--on', 'wasm,host-c', '--against', 'onnxruntime'],
+    '--against: rivals do not run on host-c',
+    'choose --on from wasm, node24, chromium',
+  ],
+  [
+    'a board on a line that is not there',
+    ['bench', model, '--on', `wasm,serial:${none}`],
+    'none: there is no such device',
+    /^(there are \/dev|is the board plugged in)/,
+  ],
+  [
+    'a board on what is no line',
+    ['bench', model, '--on', `serial:${right}@9600`],
+    'right.npy: is no serial line',
+    /^(there are \/dev|is the board plugged in)/,
+  ],
+  [
+    'a rate of a line that is no number',
+    ['bench', model, '--on', 'serial:/dev/ttyACM0@fast'],
+    '--on: "serial:/dev/ttyACM0@fast" is not a serial line',
+    /serial:\/dev\/ttyACM0@115200$/,
+  ],
+  [
+    'a serial line without a name',
+    ['bench', model, '--on', 'serial:'],
+    '--on: "serial:" is not a serial line',
+    /^name the device/,
+  ],
+  [
+    'a server around WebAssembly',
+    ['compile', model, '--serve', '-o', join(dir, 'served')],
+    '--serve: is for C, not for wasm',
+    'choose --target c or a Cortex-M',
+  ],
+  ['power without a board', ['power', model], '--board: is missing', /^boards are STM32F412, /],
+  [
+    'power on no board',
+    ['power', model, '--board', 'abacus'],
+    '--board: "abacus" is not known',
+    /^boards are STM32F412, /,
+  ],
+  [
+    'power of nothing an hour',
+    ['power', model, '--board', 'STM32F412', '--per-hour', '0'],
+    '--per-hour: "0" is not a number from 0.001 to 3,600,000',
+    'for example --per-hour 60',
+  ],
+  [
+    'more inferences than fit into an hour',
+    ['power', model, '--board', 'STM32F412', '--cycles', '100M', '--per-hour', '7200'],
+    '--per-hour: 7,200 an hour take 2.00 hours of each, at 1.00 s a run',
+    /^ask for fewer, or put a gate before the model/,
+  ],
+  [
+    'a battery without a unit',
+    ['power', model, '--board', 'STM32F412', '--battery', '220'],
+    '--battery: "220" is not a number with a unit',
+    'for example --battery 220mAh',
+  ],
+  [
+    'a current of the wrong kind',
+    ['power', model, '--board', 'STM32F412', '--sleep-current', '3uAh'],
+    '--sleep-current: "3uAh" is not a number with a unit',
+    'for example --sleep-current 3uA',
+  ],
+  [
+    'a clock that stands still',
+    ['power', model, '--board', 'STM32F412', '--clock', '0MHz'],
+    '--clock: "0MHz" is not a number with a unit',
+    'for example --clock 80MHz',
+  ],
+  [
+    'a rate of waking without a gate',
+    ['power', model, '--board', 'STM32F412', '--wake-rate', '0.1'],
+    '--wake-rate: needs --gate-cost beside it',
+    /--gate-cost 2ms --wake-rate 0.05$/,
+  ],
+  [
+    'a gate that never says whether it wakes',
+    ['power', model, '--board', 'STM32F412', '--gate-cost', '1ms'],
+    '--gate-cost: needs --wake-rate beside it',
+    /--gate-cost 2ms --wake-rate 0.05$/,
+  ],
+  [
+    'a rate of waking above one',
+    ['power', model, '--board', 'STM32F412', '--gate-cost', '1ms', '--wake-rate', '5%'],
+    '--wake-rate: "5%" is not a number from 0 to 1',
+    'for example --wake-rate 0.05',
+  ],
+  [
+    'a gate whose cost is no time',
+    ['power', model, '--board', 'STM32F412', '--gate-cost', '2mJ', '--wake-rate', '0.05'],
+    '--gate-cost: "2mJ" is not a number with a unit',
+    'for example --gate-cost 2ms',
+  ],
+  [
+    'a misspelt flag of power',
+    ['power', model, '--per-hours', '3'],
+    "mote power: unknown option '--per-hours'",
+    'Did you mean --per-hour?',
   ],
   ['a benchmark on nothing', ['bench', model, '--on', ''], '--on: "" is not known', /^choose from/],
   [

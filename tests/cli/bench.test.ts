@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { disagreement } from '../../src/cli/bench.ts'
+import { benchText } from '../../src/cli/bench_text.ts'
 import { measure } from '../../src/cli/measure.ts'
 import { type BenchRow, benchPage } from '../../src/report/bench_page.ts'
 import { separable, twoInputs } from '../support/nets.ts'
@@ -57,6 +58,49 @@ test('the page runs and loads nothing, whatever the names say', async () => {
   expect(page).not.toMatch(/<script|<img|script-src|https?:/)
   expect(page.match(/<\/section>/g)).toHaveLength(1)
   expect(page).not.toMatch(/NaN|undefined|Infinity/)
+})
+
+const layer = (name: string, us: number) => ({ name, us })
+const timed = (layers: BenchRow['layers']): BenchRow => ({
+  ...{ on: 'wasm', arenaBytes: 1, weightBytes: 1, outputFnv1a: ['0'], minUs: 1, medianUs: 1 },
+  layers,
+})
+
+test('what each layer took stands below the table, steps of one layer added up', () => {
+  const text = benchText([timed([layer('a', 30), layer('b', 60), layer('a', 10)])], false).join('\n')
+  expect(text).toMatch(/^on +min +median +arena +weights +output\n/)
+  expect(text).toMatch(/\na +█+\S* +40\.0% +40 µs\n/)
+  expect(text).toMatch(/\nb +█+\S* +60\.0% +60 µs$/)
+})
+
+test('of a long model the layers that take most are shown, or all that are asked for', () => {
+  const many = timed(Array.from({ length: 30 }, (_, i) => layer(`layer_${i}`, i + 1)))
+  const some = benchText([many], false).join('\n')
+  expect(some).toContain('the 12 of 30 that take most (--all shows all)')
+  expect(some.match(/layer_\d+/g)).toEqual(Array.from({ length: 12 }, (_, i) => `layer_${18 + i}`))
+  expect(
+    benchText([many], true)
+      .join('\n')
+      .match(/layer_\d+/g),
+  ).toHaveLength(30)
+  const equal = timed(Array.from({ length: 30 }, (_, i) => layer(`layer_${i}`, 0)))
+  expect(benchText([equal], false).join('\n')).not.toMatch(/NaN|Infinity/)
+})
+
+test('a tool that is missing is named, with what installs it', async () => {
+  const path = process.env.PATH
+  try {
+    process.env.PATH = dir
+    const { code, err } = await typed('bench', model, '--on', 'cortex-m4')
+    expect(code).toBe(1)
+    expect(err).toBe(
+      'arm-none-eabi-gcc: is not installed\n  hint: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm\n',
+    )
+    const host = await typed('bench', model, '--on', 'host-c')
+    expect(host.err).toMatch(/^host-c: no C compiler found; .*\n {2}hint: apt-get install gcc\n$/)
+  } finally {
+    process.env.PATH = path
+  }
 })
 
 test('rows whose outputs differ in one bit are told apart', () => {

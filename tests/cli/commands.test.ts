@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { PNG } from 'pngjs'
-import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { fingerprint } from '../../src/ir/hash.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
@@ -55,40 +55,33 @@ describe('compile', () => {
       expect(plan).toMatchObject({ stages: [], inputHeld: true, macs: expect.any(Number) })
       expect(plan.arenaBytes).toBeGreaterThanOrEqual(plan.lowerBoundBytes)
       const wanted =
-        target === 'wasm' ? ['separable.wasm', 'separable.mjs', 'separable.d.mts'] : ['separable.c', 'separable.h']
+        target === 'wasm'
+          ? ['wasm', 'relaxed.wasm', 'js', 'd.ts', 'worker.js', 'worker.d.ts', 'thread.js'].map(
+              (end) => `separable.${end}`,
+            )
+          : ['separable.c', 'separable.h']
       expect(files).toEqual(wanted.map((f) => join(to, f)))
       expect(readdirSync(to).sort()).toEqual(['mote.json', ...wanted].sort())
     },
   )
 
-  test('the loader beside a module runs it, and its types fit', async () => {
+  test('labels name the classes of the loader beside a module, weights stand alone, sizes are told as they travel', async () => {
     const to = folder()
-    await answered('compile', model, '-o', to)
-    const { load, inputs, outputs } = await import(/* @vite-ignore */ join(to, 'separable.mjs'))
-    expect(inputs).toMatchObject([{ name: 'picture', dtype: 'i8', shape: [1, 8, 8, 3], zero: -3, length: 192 }])
-    expect(outputs).toMatchObject([{ name: 'scores', length: 5 }])
-    const bytes = readFileSync(join(to, 'separable.wasm'))
-    for (const source of [bytes, Promise.resolve(new Response(bytes)), new WebAssembly.Module(bytes)]) {
-      const loaded = await load(source)
-      expect(loaded.run(seeded(1))).toEqual(reference(separable()).run([seeded(1)]))
-      expect(() => loaded.run(new Uint8Array(192))).toThrow('input "picture" takes Int8Array of 192 elements')
-    }
-    const use = join(to, 'use.ts')
-    writeFileSync(
-      use,
-      "import { load } from './separable.mjs'\nexport const scores: Promise<Int8Array> = load(new Uint8Array(8)).then((m) => m.run(new Int8Array(192))[0])\n",
-    )
-    const program = ts.createProgram([use], {
-      strict: true,
-      noEmit: true,
-      module: ts.ModuleKind.NodeNext,
-      target: ts.ScriptTarget.ES2022,
-      lib: ['lib.es2022.d.ts', 'lib.dom.d.ts'],
-      types: [],
-    })
-    expect(ts.getPreEmitDiagnostics(program).map((d) => ts.flattenDiagnosticMessageText(d.messageText, '\n'))).toEqual(
-      [],
-    )
+    const labels = join(to, 'labels.txt')
+    mkdirSync(to, { recursive: true })
+    writeFileSync(labels, 'one\ntwo\nthree\nfour\nfive\n')
+    const asked = ['compile', model, '-o', to, '--weights', 'separate', '--labels', labels, '--range', '-1..1']
+    const { files, sizes } = await answered(...asked)
+    expect(files).toContain(join(to, 'separable.weights'))
+    const gzipped = files.map((f: string) => gzipSync(readFileSync(f)).length)
+    expect(sizes.map((s: { gzip: number }) => s.gzip)).toEqual(gzipped)
+    const { out } = await typed(...asked)
+    expect(out).toMatch(/separable\.weights +\S+ k?B +\S+ k?B gzipped/i)
+    const loader = await import(/* @vite-ignore */ join(to, 'separable.js'))
+    expect(loader.labels).toEqual(['one', 'two', 'three', 'four', 'five'])
+    expect(loader.inputs.picture).toMatchObject({ mean: [127.5], std: [127.5] })
+    const loaded = await loader.load()
+    expect([loaded.run({ picture: seeded(1) }).scores]).toEqual(reference(separable()).run([seeded(1)]))
   })
 
   test('accepts a budget that fits, with any size suffix', async () => {
@@ -247,8 +240,19 @@ describe('bench', () => {
     },
   )
 
-  test.runIf(hosts.length > 0)('a figure that was not measured is absent (host-c, needs a C compiler)', async () => {
-    const { runs } = await answered('bench', model, '--on', 'host-c')
-    expect(Object.keys(runs[0]).sort()).toEqual(['arenaBytes', 'on', 'outputFnv1a', 'weightBytes'])
-  })
+  test.runIf(hosts.length > 0)(
+    'times C in a process of its own, layer by layer (host-c, needs a C compiler)',
+    async () => {
+      const { runs } = await answered('bench', model, '--on', 'host-c,reference', '--runs', '40')
+      const [row] = runs
+      expect(row.outputFnv1a).toEqual(runs[1].outputFnv1a)
+      expect(row.timedRuns).toBeGreaterThanOrEqual(40)
+      expect(row.minUs).toBeGreaterThan(0)
+      expect(row.medianUs).toBeGreaterThanOrEqual(row.minUs)
+      expect(row.layers.map((l: { name: string }) => l.name)).toEqual(separable().nodes.map((n) => n.from))
+      expect(row.layers.reduce((n: number, l: { us: number }) => n + l.us, 0)).toBeGreaterThan(row.minUs / 2)
+      for (const figure of ['instructions', 'cycles', 'estimatedCycles', 'codeBytes'])
+        expect(row).not.toHaveProperty(figure)
+    },
+  )
 })

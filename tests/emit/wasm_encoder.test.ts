@@ -92,7 +92,7 @@ describe('wasm encoder', () => {
     const names = INSTRS.filter((name) => !control.includes(name) && !name.startsWith('local.'))
     const f = new FuncBody([])
     for (const name of names) f.op(name, ...immediates(name))
-    const module = oracle.readWasm(only(f), { simd: true })
+    const module = oracle.readWasm(only(f), { simd: true, relaxed_simd: true })
     const lines = module.toText({ foldExprs: false, inlineExport: false }).split('\n')
     module.destroy()
     const read = lines.map((line) => line.trim().split(/[ )]/)[0]).filter((word) => /^(i|f|v)\d+|^memory/.test(word))

@@ -351,6 +351,39 @@ describe('wasm kernels compute each operation', () => {
     agree(k, x, w)
   })
 
+  test('lanes that are rearranged, narrowed, and stored with their limits', () => {
+    const a = buffer('a', 'i16', [32])
+    const b = buffer('b', 'i32', [16])
+    const y = buffer('y', 'i16', [48], 'write')
+    const z = buffer('z', 'i8', [48], 'write')
+    const eight = (value: number): Expr => ({ k: 'op', op: 'splat', args: [int(value)], type: I16X8 })
+    const [p, q] = [loadLanes(a, I16X8, 0), loadLanes(a, I16X8, 8)]
+    const [r, s] = [loadLanes(b, I32X4, 0), loadLanes(b, I32X4, 4)]
+    const limited = (e: Expr, low: Expr, high: Expr) => op('min', op('max', e, low), high)
+    const k = kernel(
+      'rearranged',
+      [a, b, y, z],
+      store(y, [0], op('zipLow', p, q)),
+      store(y, [8], op('zipHigh', p, q)),
+      store(y, [16], op('narrow', r, s)),
+      store(y, [24], op('halves', op('wadd', op('bits', p), r))),
+      store(y, [32], limited(p, eight(-100), q)),
+      store(y, [40], op('halves', splat(load(b, 9), 4))),
+      store(z, [0], limited(p, eight(-128), eight(127))),
+      store(z, [8], limited(p, eight(-128), eight(100))),
+      store(z, [16], limited(r, splat(-128, 4), splat(127, 4))),
+      store(z, [20], limited(op('shr', r, splat(20, 4)), splat(-128, 4), splat(127, 4))),
+      store(z, [24], p),
+      store(z, [32], limited(op('narrow', r, op('shr', s, splat(25, 4))), eight(-128), eight(127))),
+    )
+    agree(k, noise('i16', 32, 3), noise('i32', 16, 4))
+    agree(
+      k,
+      Int16Array.from(noise('i16', 32, 3) as Int16Array, (v) => v >> 7),
+      noise('i32', 16, 4),
+    )
+  })
+
   test('i16 lanes: splat, arithmetic', () => {
     const a = buffer('a', 'i8', [32])
     const z = buffer('z', 'i32', [1])

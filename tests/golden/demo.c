@@ -76,7 +76,11 @@ static inline int32_t requant(int32_t x, int32_t multiplier, int32_t shift) {
 }
 
 #ifndef MOTE_WEIGHTS_SECTION
+#if defined(__GNUC__) && defined(__ELF__)
+#define MOTE_WEIGHTS_SECTION __attribute__((section(".rodata.demo_weights")))
+#else
 #define MOTE_WEIGHTS_SECTION
+#endif
 #endif
 #if defined(__GNUC__)
 #define MOTE_ALIGNED(n) __attribute__((aligned(n)))
@@ -335,10 +339,11 @@ typedef char demo_weights_layout[offsetof(demo_weights_t, short_filters) == 0 &&
     sizeof(demo_weights_t) == 1464 ? 1 : -1];
 
 int demo_init(demo_t *m, void *arena, const demo_weights_t *weights) {
-  if (((uintptr_t)arena & (DEMO_ARENA_ALIGN - 1)) != 0) return 1;
-  m->arena = (uint8_t *)arena;
+  m->arena = NULL;
   m->weights = weights ? weights : &demo_weights;
+  if (!arena || ((uintptr_t)arena & (DEMO_ARENA_ALIGN - 1)) != 0) return 1;
   if (((uintptr_t)m->weights & (DEMO_ARENA_ALIGN - 1)) != 0) return 2;
+  m->arena = (uint8_t *)arena;
   demo_reset(m);
   return 0;
 }
@@ -347,14 +352,16 @@ void demo_reset(demo_t *m) {
   (void)m;
 }
 
-void demo_run(demo_t *m) {
-  demo_run_layers(m, 0, DEMO_LAYERS);
+int demo_run(demo_t *m) {
+  return demo_run_layers(m, 0, DEMO_LAYERS);
 }
 
-void demo_run_layers(demo_t *m, int first, int end) {
+int demo_run_layers(demo_t *m, int first, int end) {
   uint8_t *const a = m->arena;
   const demo_weights_t *const w = m->weights;
-  for (int i = first; i < end; i++) {
+  if (!m->arena) return -1;
+  if (first < 0) first = 0;
+  for (int i = first; i < end && i < DEMO_LAYERS; i++) {
     switch (i) {
       case 0: /* conv2d "short": i8[1, 8, 8, 1], i8[4, 3, 3, 1] -> i8[1, 8, 8, 4] */
         demo_conv2d((int8_t *)(a + 256), w->short_filters, w->short_m, w->short_s, w->short_q, (int8_t *)a);
@@ -386,6 +393,7 @@ void demo_run_layers(demo_t *m, int first, int end) {
         break;
     }
   }
+  return 0;
 }
 
 int8_t *demo_input(const demo_t *m) {

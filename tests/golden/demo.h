@@ -70,19 +70,23 @@ extern const demo_weights_t demo_weights;
 
 /*
  * Binds the arena (DEMO_ARENA_BYTES bytes) and the weights (NULL: the built-in ones). Returns 0, or
- * 1 where the arena, 2 where the weights are not aligned to DEMO_ARENA_ALIGN bytes,
+ * 1 where there is no arena, or it is not aligned to DEMO_ARENA_ALIGN bytes; 2 where the weights are not;
  * 3 where the compiler was told to fuse float operations, so that results would differ from the model's.
+ * After another number than 0, as in a demo_t of zeros, the functions below do nothing, and there are no tensors.
  */
 int demo_init(demo_t *m, void *arena, const demo_weights_t *weights);
 
 /* Puts tensors that live between runs back to what they start from. */
 void demo_reset(demo_t *m);
 
-/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
-void demo_run(demo_t *m);
+/*
+ * Computes the outputs. Inputs must be written again before each run: their bytes are reused.
+ * Returns 0, -1 before init.
+ */
+int demo_run(demo_t *m);
 
-/* Runs layers first to end - 1 of DEMO_LAYERS. */
-void demo_run_layers(demo_t *m, int first, int end);
+/* Runs layers first to end - 1, those of them that are among DEMO_LAYERS. */
+int demo_run_layers(demo_t *m, int first, int end);
 
 int8_t *demo_input(const demo_t *m);
 const int8_t *demo_output(const demo_t *m);

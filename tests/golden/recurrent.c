@@ -88,7 +88,11 @@ static inline int32_t shl32(int32_t a, int32_t b) {
 }
 
 #ifndef MOTE_WEIGHTS_SECTION
+#if defined(__GNUC__) && defined(__ELF__)
+#define MOTE_WEIGHTS_SECTION __attribute__((section(".rodata.recurrent_weights")))
+#else
 #define MOTE_WEIGHTS_SECTION
+#endif
 #endif
 #if defined(__GNUC__)
 #define MOTE_ALIGNED(n) __attribute__((aligned(n)))
@@ -178,27 +182,31 @@ typedef char recurrent_weights_layout[offsetof(recurrent_weights_t, from_input_w
     sizeof(recurrent_weights_t) == 128 ? 1 : -1];
 
 int recurrent_init(recurrent_t *m, void *arena, const recurrent_weights_t *weights) {
-  if (((uintptr_t)arena & (RECURRENT_ARENA_ALIGN - 1)) != 0) return 1;
-  m->arena = (uint8_t *)arena;
+  m->arena = NULL;
   m->weights = weights ? weights : &recurrent_weights;
+  if (!arena || ((uintptr_t)arena & (RECURRENT_ARENA_ALIGN - 1)) != 0) return 1;
   if (((uintptr_t)m->weights & (RECURRENT_ARENA_ALIGN - 1)) != 0) return 2;
   if (!rounds_products()) return 3;
+  m->arena = (uint8_t *)arena;
   recurrent_reset(m);
   return 0;
 }
 
 void recurrent_reset(recurrent_t *m) {
+  if (!m->arena) return;
   memcpy(m->arena + 0, (const uint8_t *)m->weights + 112, 16); /* hidden */
 }
 
-void recurrent_run(recurrent_t *m) {
-  recurrent_run_layers(m, 0, RECURRENT_LAYERS);
+int recurrent_run(recurrent_t *m) {
+  return recurrent_run_layers(m, 0, RECURRENT_LAYERS);
 }
 
-void recurrent_run_layers(recurrent_t *m, int first, int end) {
+int recurrent_run_layers(recurrent_t *m, int first, int end) {
   uint8_t *const a = m->arena;
   const recurrent_weights_t *const w = m->weights;
-  for (int i = first; i < end; i++) {
+  if (!m->arena) return -1;
+  if (first < 0) first = 0;
+  for (int i = first; i < end && i < RECURRENT_LAYERS; i++) {
     switch (i) {
       case 0: /* fully_connected "from_input": f32[1, 3], f32[4, 3] -> f32[1, 4] */
         recurrent_fully_connected((float *)(a + 16), w->from_input_weight, (float *)(a + 32));
@@ -219,6 +227,7 @@ void recurrent_run_layers(recurrent_t *m, int first, int end) {
         break;
     }
   }
+  return 0;
 }
 
 float *recurrent_input(const recurrent_t *m) {

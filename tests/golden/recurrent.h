@@ -39,19 +39,23 @@ extern const recurrent_weights_t recurrent_weights;
 
 /*
  * Binds the arena (RECURRENT_ARENA_BYTES bytes) and the weights (NULL: the built-in ones). Returns 0, or
- * 1 where the arena, 2 where the weights are not aligned to RECURRENT_ARENA_ALIGN bytes,
+ * 1 where there is no arena, or it is not aligned to RECURRENT_ARENA_ALIGN bytes; 2 where the weights are not;
  * 3 where the compiler was told to fuse float operations, so that results would differ from the model's.
+ * After another number than 0, as in a recurrent_t of zeros, the functions below do nothing, and there are no tensors.
  */
 int recurrent_init(recurrent_t *m, void *arena, const recurrent_weights_t *weights);
 
 /* Puts tensors that live between runs back to what they start from. */
 void recurrent_reset(recurrent_t *m);
 
-/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
-void recurrent_run(recurrent_t *m);
+/*
+ * Computes the outputs. Inputs must be written again before each run: their bytes are reused.
+ * Returns 0, -1 before init.
+ */
+int recurrent_run(recurrent_t *m);
 
-/* Runs layers first to end - 1 of RECURRENT_LAYERS. */
-void recurrent_run_layers(recurrent_t *m, int first, int end);
+/* Runs layers first to end - 1, those of them that are among RECURRENT_LAYERS. */
+int recurrent_run_layers(recurrent_t *m, int first, int end);
 
 float *recurrent_input(const recurrent_t *m);
 const float *recurrent_output(const recurrent_t *m);

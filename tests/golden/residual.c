@@ -76,7 +76,11 @@ static inline int32_t requant(int32_t x, int32_t multiplier, int32_t shift) {
 }
 
 #ifndef MOTE_WEIGHTS_SECTION
+#if defined(__GNUC__) && defined(__ELF__)
+#define MOTE_WEIGHTS_SECTION __attribute__((section(".rodata.residual_weights")))
+#else
 #define MOTE_WEIGHTS_SECTION
+#endif
 #endif
 #if defined(__GNUC__)
 #define MOTE_ALIGNED(n) __attribute__((aligned(n)))
@@ -285,10 +289,11 @@ typedef char residual_weights_layout[offsetof(residual_weights_t, expand_weight)
     sizeof(residual_weights_t) == 1592 ? 1 : -1];
 
 int residual_init(residual_t *m, void *arena, const residual_weights_t *weights) {
-  if (((uintptr_t)arena & (RESIDUAL_ARENA_ALIGN - 1)) != 0) return 1;
-  m->arena = (uint8_t *)arena;
+  m->arena = NULL;
   m->weights = weights ? weights : &residual_weights;
+  if (!arena || ((uintptr_t)arena & (RESIDUAL_ARENA_ALIGN - 1)) != 0) return 1;
   if (((uintptr_t)m->weights & (RESIDUAL_ARENA_ALIGN - 1)) != 0) return 2;
+  m->arena = (uint8_t *)arena;
   residual_reset(m);
   return 0;
 }
@@ -297,14 +302,16 @@ void residual_reset(residual_t *m) {
   (void)m;
 }
 
-void residual_run(residual_t *m) {
-  residual_run_layers(m, 0, RESIDUAL_LAYERS);
+int residual_run(residual_t *m) {
+  return residual_run_layers(m, 0, RESIDUAL_LAYERS);
 }
 
-void residual_run_layers(residual_t *m, int first, int end) {
+int residual_run_layers(residual_t *m, int first, int end) {
   uint8_t *const a = m->arena;
   const residual_weights_t *const w = m->weights;
-  for (int i = first; i < end; i++) {
+  if (!m->arena) return -1;
+  if (first < 0) first = 0;
+  for (int i = first; i < end && i < RESIDUAL_LAYERS; i++) {
     switch (i) {
       case 0: /* conv2d "expand": i8[1, 6, 6, 4], i8[12, 1, 1, 4], i32[12] -> i8[1, 6, 6, 12] */
         residual_conv2d((int8_t *)(a + 864), w->expand_weight, w->expand_bias, w->expand_m, w->expand_s, w->expand_q,
@@ -331,6 +338,7 @@ void residual_run_layers(residual_t *m, int first, int end) {
         break;
     }
   }
+  return 0;
 }
 
 int8_t *residual_input(const residual_t *m) {

@@ -62,19 +62,23 @@ extern const residual_weights_t residual_weights;
 
 /*
  * Binds the arena (RESIDUAL_ARENA_BYTES bytes) and the weights (NULL: the built-in ones). Returns 0, or
- * 1 where the arena, 2 where the weights are not aligned to RESIDUAL_ARENA_ALIGN bytes,
+ * 1 where there is no arena, or it is not aligned to RESIDUAL_ARENA_ALIGN bytes; 2 where the weights are not;
  * 3 where the compiler was told to fuse float operations, so that results would differ from the model's.
+ * After another number than 0, as in a residual_t of zeros, the functions below do nothing, and there are no tensors.
  */
 int residual_init(residual_t *m, void *arena, const residual_weights_t *weights);
 
 /* Puts tensors that live between runs back to what they start from. */
 void residual_reset(residual_t *m);
 
-/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
-void residual_run(residual_t *m);
+/*
+ * Computes the outputs. Inputs must be written again before each run: their bytes are reused.
+ * Returns 0, -1 before init.
+ */
+int residual_run(residual_t *m);
 
-/* Runs layers first to end - 1 of RESIDUAL_LAYERS. */
-void residual_run_layers(residual_t *m, int first, int end);
+/* Runs layers first to end - 1, those of them that are among RESIDUAL_LAYERS. */
+int residual_run_layers(residual_t *m, int first, int end);
 
 int8_t *residual_input(const residual_t *m);
 const int8_t *residual_output(const residual_t *m);

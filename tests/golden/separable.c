@@ -55,7 +55,11 @@ static inline int32_t requant(int32_t x, int32_t multiplier, int32_t shift) {
 }
 
 #ifndef MOTE_WEIGHTS_SECTION
+#if defined(__GNUC__) && defined(__ELF__)
+#define MOTE_WEIGHTS_SECTION __attribute__((section(".rodata.separable_weights")))
+#else
 #define MOTE_WEIGHTS_SECTION
+#endif
 #endif
 #if defined(__GNUC__)
 #define MOTE_ALIGNED(n) __attribute__((aligned(n)))
@@ -257,10 +261,11 @@ typedef char separable_weights_layout[offsetof(separable_weights_t, stem_weight)
     sizeof(separable_weights_t) == 1040 ? 1 : -1];
 
 int separable_init(separable_t *m, void *arena, const separable_weights_t *weights) {
-  if (((uintptr_t)arena & (SEPARABLE_ARENA_ALIGN - 1)) != 0) return 1;
-  m->arena = (uint8_t *)arena;
+  m->arena = NULL;
   m->weights = weights ? weights : &separable_weights;
+  if (!arena || ((uintptr_t)arena & (SEPARABLE_ARENA_ALIGN - 1)) != 0) return 1;
   if (((uintptr_t)m->weights & (SEPARABLE_ARENA_ALIGN - 1)) != 0) return 2;
+  m->arena = (uint8_t *)arena;
   separable_reset(m);
   return 0;
 }
@@ -269,14 +274,16 @@ void separable_reset(separable_t *m) {
   (void)m;
 }
 
-void separable_run(separable_t *m) {
-  separable_run_layers(m, 0, SEPARABLE_LAYERS);
+int separable_run(separable_t *m) {
+  return separable_run_layers(m, 0, SEPARABLE_LAYERS);
 }
 
-void separable_run_layers(separable_t *m, int first, int end) {
+int separable_run_layers(separable_t *m, int first, int end) {
   uint8_t *const a = m->arena;
   const separable_weights_t *const w = m->weights;
-  for (int i = first; i < end; i++) {
+  if (!m->arena) return -1;
+  if (first < 0) first = 0;
+  for (int i = first; i < end && i < SEPARABLE_LAYERS; i++) {
     switch (i) {
       case 0: /* conv2d "stem": i8[1, 8, 8, 3], i8[8, 3, 3, 3], i32[8] -> i8[1, 4, 4, 8] */
         separable_conv2d((int8_t *)a, w->stem_weight, w->stem_bias, w->stem_m, w->stem_s, w->stem_q, (int8_t *)(a +
@@ -309,6 +316,7 @@ void separable_run_layers(separable_t *m, int first, int end) {
         break;
     }
   }
+  return 0;
 }
 
 int8_t *separable_input(const separable_t *m) {

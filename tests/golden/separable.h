@@ -73,19 +73,23 @@ extern const separable_weights_t separable_weights;
 
 /*
  * Binds the arena (SEPARABLE_ARENA_BYTES bytes) and the weights (NULL: the built-in ones). Returns 0, or
- * 1 where the arena, 2 where the weights are not aligned to SEPARABLE_ARENA_ALIGN bytes,
+ * 1 where there is no arena, or it is not aligned to SEPARABLE_ARENA_ALIGN bytes; 2 where the weights are not;
  * 3 where the compiler was told to fuse float operations, so that results would differ from the model's.
+ * After another number than 0, as in a separable_t of zeros, the functions below do nothing, and there are no tensors.
  */
 int separable_init(separable_t *m, void *arena, const separable_weights_t *weights);
 
 /* Puts tensors that live between runs back to what they start from. */
 void separable_reset(separable_t *m);
 
-/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
-void separable_run(separable_t *m);
+/*
+ * Computes the outputs. Inputs must be written again before each run: their bytes are reused.
+ * Returns 0, -1 before init.
+ */
+int separable_run(separable_t *m);
 
-/* Runs layers first to end - 1 of SEPARABLE_LAYERS. */
-void separable_run_layers(separable_t *m, int first, int end);
+/* Runs layers first to end - 1, those of them that are among SEPARABLE_LAYERS. */
+int separable_run_layers(separable_t *m, int first, int end);
 
 int8_t *separable_input(const separable_t *m);
 const int8_t *separable_output(const separable_t *m);

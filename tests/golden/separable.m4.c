@@ -26,6 +26,7 @@ typedef char mote_narrowing_keeps_low_bits[(int8_t)0x1ff == -1 && (int32_t)0xfff
 #define MOTE_MAY_ALIAS
 #endif
 
+#if !(defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP))
 static inline int32_t wadd(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a + (uint32_t)b);
 }
@@ -34,10 +35,16 @@ static inline int32_t wsub(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a - (uint32_t)b);
 }
 
+#endif
+
+#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP) || !(defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP))
 static inline int32_t wmul(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a * (uint32_t)b);
 }
 
+#endif
+
+#if !(defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP))
 static inline int32_t min32(int32_t a, int32_t b) {
   return b < a ? b : a;
 }
@@ -94,8 +101,14 @@ static inline int32_t smmla(int32_t a, int32_t b, int32_t c) {
 #endif
 }
 
+#endif
+
 #ifndef MOTE_WEIGHTS_SECTION
+#if defined(__GNUC__) && defined(__ELF__)
+#define MOTE_WEIGHTS_SECTION __attribute__((section(".rodata.separable_weights")))
+#else
 #define MOTE_WEIGHTS_SECTION
+#endif
 #endif
 #if defined(__GNUC__)
 #define MOTE_ALIGNED(n) __attribute__((aligned(n)))
@@ -486,12 +499,15 @@ static MOTE_ASM void tile_4x2_36_13_8(MOTE_UNUSED const void *a0, MOTE_UNUSED co
 #endif
 
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
-static MOTE_ASM void fill_192(MOTE_UNUSED const void *a0, MOTE_UNUSED int32_t a1, MOTE_UNUSED int32_t a2) {
+static MOTE_ASM void fill_192_words(MOTE_UNUSED const void *a0, MOTE_UNUSED int32_t a1, MOTE_UNUSED int32_t a2) {
   __asm__ volatile(
     "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
-    "movw r3, #48\n"
+    "mov r4, r2\n"
+    "mov r5, r2\n"
+    "mov r6, r2\n"
+    "movw r3, #12\n"
     "1:\n"
-    "str r2, [r0], #4\n"
+    "stmia r0!, {r2, r4, r5, r6}\n"
     "subs r3, r3, #1\n"
     "bne 1b\n"
     "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
@@ -505,6 +521,8 @@ static MOTE_ASM void planes_4x4_8_48_8(MOTE_UNUSED const void *a0, MOTE_UNUSED c
     "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
     "movw r3, #4\n"
     "push {r3}\n"
+    "mov r2, #0x00ff00ff\n"
+    "uadd8 r2, r2, r2\n"
     "mov r10, r1\n"
     "addw r10, r10, #48\n"
     "mov r11, r10\n"
@@ -516,25 +534,21 @@ static MOTE_ASM void planes_4x4_8_48_8(MOTE_UNUSED const void *a0, MOTE_UNUSED c
     "ldr r3, [r0, #8]\n"
     "ldr r4, [r0, #16]\n"
     "ldr r5, [r0, #24]\n"
-    "uxtb16 r6, r2\n"
-    "uxtb16 r7, r3\n"
-    "uxtb16 r8, r4\n"
-    "uxtb16 r9, r5\n"
-    "orr r6, r6, r7, lsl #8\n"
-    "orr r8, r8, r9, lsl #8\n"
-    "pkhbt r7, r6, r8, lsl #16\n"
-    "pkhtb r8, r8, r6, asr #16\n"
-    "str r7, [r1], #4\n"
-    "str r8, [r11], #4\n"
-    "uxtb16 r2, r2, ror #8\n"
-    "uxtb16 r3, r3, ror #8\n"
-    "uxtb16 r4, r4, ror #8\n"
-    "uxtb16 r5, r5, ror #8\n"
-    "orr r2, r2, r3, lsl #8\n"
-    "orr r4, r4, r5, lsl #8\n"
-    "pkhbt r3, r2, r4, lsl #16\n"
+    "lsl r6, r3, #8\n"
+    "sel r6, r2, r6\n"
+    "lsl r7, r5, #8\n"
+    "sel r7, r4, r7\n"
+    "lsr r2, r2, #8\n"
+    "sel r2, r2, r3\n"
+    "lsr r4, r4, #8\n"
+    "sel r4, r4, r5\n"
+    "pkhbt r3, r6, r7, lsl #16\n"
+    "pkhbt r5, r2, r4, lsl #16\n"
+    "pkhtb r7, r7, r6, asr #16\n"
     "pkhtb r4, r4, r2, asr #16\n"
-    "str r3, [r10], #4\n"
+    "str r3, [r1], #4\n"
+    "str r5, [r10], #4\n"
+    "str r7, [r11], #4\n"
     "str r4, [r12], #4\n"
     "addw r0, r0, #32\n"
     "addw r1, r1, #4\n"
@@ -891,6 +905,42 @@ static MOTE_ASM void tile_4x2_8_13_8(MOTE_UNUSED const void *a0, MOTE_UNUSED con
 #endif
 
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+static MOTE_ASM void add_rows_16_8_8(MOTE_UNUSED const void *a0, MOTE_UNUSED const void *a1) {
+  __asm__ volatile(
+    "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
+    "mov r3, r0\n"
+    "ldr r12, [r3, #0]\n"
+    "sxtb16 r4, r12\n"
+    "sxtb16 r5, r12, ror #8\n"
+    "ldr r12, [r3, #4]\n"
+    "sxtb16 r6, r12\n"
+    "sxtb16 r7, r12, ror #8\n"
+    "movw r2, #15\n"
+    "2:\n"
+    "addw r3, r3, #8\n"
+    "ldr r12, [r3, #0]\n"
+    "sxtab16 r4, r4, r12\n"
+    "sxtab16 r5, r5, r12, ror #8\n"
+    "ldr r12, [r3, #4]\n"
+    "sxtab16 r6, r6, r12\n"
+    "sxtab16 r7, r7, r12, ror #8\n"
+    "subs r2, r2, #1\n"
+    "bne 2b\n"
+    "pkhbt r12, r4, r5, lsl #16\n"
+    "pkhtb r3, r5, r4, asr #16\n"
+    "str r12, [r1], #4\n"
+    "str r3, [r1], #4\n"
+    "pkhbt r12, r6, r7, lsl #16\n"
+    "pkhtb r3, r7, r6, asr #16\n"
+    "str r12, [r1], #4\n"
+    "str r3, [r1], #4\n"
+    "addw r0, r0, #8\n"
+    "pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
+  );
+}
+#endif
+
+#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
 static MOTE_ASM void widen_1_1x2_0_0(MOTE_UNUSED const void *a0, MOTE_UNUSED const void *a1) {
   __asm__ volatile(
     "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n"
@@ -1069,7 +1119,7 @@ static MOTE_KERNEL void separable_conv2d(const int8_t *x, const int32_t *w, cons
 static MOTE_KERNEL void separable_depthwise_conv2d(const int8_t *x, const int32_t *w, const int32_t *zero, int8_t *y,
     int8_t *planes) {
 #if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
-  fill_192(&planes[0], 0, wmul(zero[0] & 255, 16843009));
+  fill_192_words(&planes[0], 0, wmul(zero[0] & 255, 16843009));
 #else
   for (int32_t i0 = 0; i0 < 192; i0++) {
     planes[i0] = (int8_t)zero[0];
@@ -1201,16 +1251,24 @@ static MOTE_KERNEL void separable_conv2d_3(const int8_t *x, const int32_t *w, in
 }
 
 /* average_pool2d "pool": i8[1, 4, 4, 8] -> i8[1, 1, 1, 8] */
-static MOTE_KERNEL void separable_average_pool2d(const int8_t *x, int8_t *y) {
+static MOTE_KERNEL void separable_average_pool2d(const int8_t *x, int8_t *y, int16_t *results) {
+#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)
+  add_rows_16_8_8(&x[0], &results[0]);
+#else
   for (int32_t c = 0; c < 8; c++) {
-    int32_t acc = 0;
+    int32_t result = 0;
     for (int32_t kh = 0; kh < 4; kh++) {
       const int8_t *x_row = x + (c + kh * 32);
       for (int32_t kw = 0; kw < 4; kw++) {
-        acc += x_row[kw * 8];
+        result += x_row[kw * 8];
       }
     }
-    y[c] = (int8_t)((acc + (acc > 0 ? 8 : -8)) / 16);
+    results[c] = (int16_t)result;
+  }
+#endif
+  for (int32_t c_2 = 0; c_2 < 8; c_2++) {
+    const int32_t acc = results[c_2] + 0;
+    y[c_2] = (int8_t)((acc + (acc > 0 ? 8 : -8)) / 16);
   }
 }
 
@@ -1260,10 +1318,11 @@ typedef char separable_weights_layout[offsetof(separable_weights_t, stem_w) == 0
     sizeof(separable_weights_t) == 1360 ? 1 : -1];
 
 int separable_init(separable_t *m, void *arena, const separable_weights_t *weights) {
-  if (((uintptr_t)arena & (SEPARABLE_ARENA_ALIGN - 1)) != 0) return 1;
-  m->arena = (uint8_t *)arena;
+  m->arena = NULL;
   m->weights = weights ? weights : &separable_weights;
+  if (!arena || ((uintptr_t)arena & (SEPARABLE_ARENA_ALIGN - 1)) != 0) return 1;
   if (((uintptr_t)m->weights & (SEPARABLE_ARENA_ALIGN - 1)) != 0) return 2;
+  m->arena = (uint8_t *)arena;
   separable_reset(m);
   return 0;
 }
@@ -1272,14 +1331,16 @@ void separable_reset(separable_t *m) {
   (void)m;
 }
 
-void separable_run(separable_t *m) {
-  separable_run_layers(m, 0, SEPARABLE_LAYERS);
+int separable_run(separable_t *m) {
+  return separable_run_layers(m, 0, SEPARABLE_LAYERS);
 }
 
-void separable_run_layers(separable_t *m, int first, int end) {
+int separable_run_layers(separable_t *m, int first, int end) {
   uint8_t *const a = m->arena;
   const separable_weights_t *const w = m->weights;
-  for (int i = first; i < end; i++) {
+  if (!m->arena) return -1;
+  if (first < 0) first = 0;
+  for (int i = first; i < end && i < SEPARABLE_LAYERS; i++) {
     switch (i) {
       case 0: /* conv2d "stem": i8[1, 8, 8, 3], i8[8, 3, 3, 3], i32[8] -> i8[1, 4, 4, 8] */
         separable_conv2d((int8_t *)(a + 288), w->stem_w, w->stem_zero, (int8_t *)(a + 480), (int32_t *)a, (int8_t *)(a +
@@ -1287,28 +1348,29 @@ void separable_run_layers(separable_t *m, int first, int end) {
         break;
       case 1: /* depthwise_conv2d "block_1/depthwise": i8[1, 4, 4, 8], i8[1, 3, 3, 8], i32[8] -> i8[1, 4, 4, 8] */
         separable_depthwise_conv2d((int8_t *)(a + 480), w->block_1_depthwise_w, w->block_1_depthwise_zero, (int8_t *)(a
-            + 192), (int8_t *)a);
+            + 480), (int8_t *)a);
         break;
       case 2: /* conv2d "block_1/pointwise": i8[1, 4, 4, 8], i8[8, 1, 1, 8], i32[8] -> i8[1, 4, 4, 8] */
-        separable_conv2d_2((int8_t *)(a + 192), w->block_1_pointwise_w, (int8_t *)(a + 320), (int32_t *)a);
+        separable_conv2d_2((int8_t *)(a + 480), w->block_1_pointwise_w, (int8_t *)(a + 192), (int32_t *)a);
         break;
       case 3: /* depthwise_conv2d "block_2/depthwise": i8[1, 4, 4, 8], i8[1, 3, 3, 8], i32[8] -> i8[1, 4, 4, 8] */
-        separable_depthwise_conv2d((int8_t *)(a + 320), w->block_2_depthwise_w, w->block_2_depthwise_zero, (int8_t *)(a
+        separable_depthwise_conv2d((int8_t *)(a + 192), w->block_2_depthwise_w, w->block_2_depthwise_zero, (int8_t *)(a
             + 192), (int8_t *)a);
         break;
       case 4: /* conv2d "block_2/pointwise": i8[1, 4, 4, 8], i8[8, 1, 1, 8], i32[8] -> i8[1, 4, 4, 8] */
         separable_conv2d_3((int8_t *)(a + 192), w->block_2_pointwise_w, (int8_t *)a, (int32_t *)(a + 128));
         break;
       case 5: /* average_pool2d "pool": i8[1, 4, 4, 8] -> i8[1, 1, 1, 8] */
-        separable_average_pool2d((int8_t *)a, (int8_t *)(a + 128));
+        separable_average_pool2d((int8_t *)a, (int8_t *)(a + 144), (int16_t *)(a + 128));
         break;
       case 6: /* fully_connected "scores": i8[1, 1, 1, 8], i8[5, 8], i32[5] -> i8[1, 5] */
-        separable_fully_connected((int8_t *)(a + 128), w->scores_w, (int8_t *)(a + 16), (int32_t *)a);
+        separable_fully_connected((int8_t *)(a + 144), w->scores_w, (int8_t *)(a + 16), (int32_t *)a);
         break;
       default:
         break;
     }
   }
+  return 0;
 }
 
 int8_t *separable_input(const separable_t *m) {

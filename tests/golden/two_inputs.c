@@ -60,7 +60,11 @@ static inline float max_f32(float a, float b) {
 }
 
 #ifndef MOTE_WEIGHTS_SECTION
+#if defined(__GNUC__) && defined(__ELF__)
+#define MOTE_WEIGHTS_SECTION __attribute__((section(".rodata.two_inputs_weights")))
+#else
 #define MOTE_WEIGHTS_SECTION
+#endif
 #endif
 #if defined(__GNUC__)
 #define MOTE_ALIGNED(n) __attribute__((aligned(n)))
@@ -182,11 +186,12 @@ typedef char two_inputs_weights_layout[offsetof(two_inputs_weights_t, dense_weig
     sizeof(two_inputs_weights_t) == 288 ? 1 : -1];
 
 int two_inputs_init(two_inputs_t *m, void *arena, const two_inputs_weights_t *weights) {
-  if (((uintptr_t)arena & (TWO_INPUTS_ARENA_ALIGN - 1)) != 0) return 1;
-  m->arena = (uint8_t *)arena;
+  m->arena = NULL;
   m->weights = weights ? weights : &two_inputs_weights;
+  if (!arena || ((uintptr_t)arena & (TWO_INPUTS_ARENA_ALIGN - 1)) != 0) return 1;
   if (((uintptr_t)m->weights & (TWO_INPUTS_ARENA_ALIGN - 1)) != 0) return 2;
   if (!rounds_products()) return 3;
+  m->arena = (uint8_t *)arena;
   two_inputs_reset(m);
   return 0;
 }
@@ -195,14 +200,16 @@ void two_inputs_reset(two_inputs_t *m) {
   (void)m;
 }
 
-void two_inputs_run(two_inputs_t *m) {
-  two_inputs_run_layers(m, 0, TWO_INPUTS_LAYERS);
+int two_inputs_run(two_inputs_t *m) {
+  return two_inputs_run_layers(m, 0, TWO_INPUTS_LAYERS);
 }
 
-void two_inputs_run_layers(two_inputs_t *m, int first, int end) {
+int two_inputs_run_layers(two_inputs_t *m, int first, int end) {
   uint8_t *const a = m->arena;
   const two_inputs_weights_t *const w = m->weights;
-  for (int i = first; i < end; i++) {
+  if (!m->arena) return -1;
+  if (first < 0) first = 0;
+  for (int i = first; i < end && i < TWO_INPUTS_LAYERS; i++) {
     switch (i) {
       case 0: /* fully_connected "dense": f32[1, 4], f32[3, 4] -> f32[1, 3] */
         two_inputs_fully_connected((float *)a, w->dense_weight, (float *)(a + 720));
@@ -217,6 +224,7 @@ void two_inputs_run_layers(two_inputs_t *m, int first, int end) {
         break;
     }
   }
+  return 0;
 }
 
 float *two_inputs_input0(const two_inputs_t *m) {

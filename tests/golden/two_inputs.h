@@ -49,19 +49,23 @@ extern const two_inputs_weights_t two_inputs_weights;
 
 /*
  * Binds the arena (TWO_INPUTS_ARENA_BYTES bytes) and the weights (NULL: the built-in ones). Returns 0, or
- * 1 where the arena, 2 where the weights are not aligned to TWO_INPUTS_ARENA_ALIGN bytes,
+ * 1 where there is no arena, or it is not aligned to TWO_INPUTS_ARENA_ALIGN bytes; 2 where the weights are not;
  * 3 where the compiler was told to fuse float operations, so that results would differ from the model's.
+ * After another number than 0, as in a two_inputs_t of zeros, the functions below do nothing, and there are no tensors.
  */
 int two_inputs_init(two_inputs_t *m, void *arena, const two_inputs_weights_t *weights);
 
 /* Puts tensors that live between runs back to what they start from. */
 void two_inputs_reset(two_inputs_t *m);
 
-/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
-void two_inputs_run(two_inputs_t *m);
+/*
+ * Computes the outputs. Inputs must be written again before each run: their bytes are reused.
+ * Returns 0, -1 before init.
+ */
+int two_inputs_run(two_inputs_t *m);
 
-/* Runs layers first to end - 1 of TWO_INPUTS_LAYERS. */
-void two_inputs_run_layers(two_inputs_t *m, int first, int end);
+/* Runs layers first to end - 1, those of them that are among TWO_INPUTS_LAYERS. */
+int two_inputs_run_layers(two_inputs_t *m, int first, int end);
 
 float *two_inputs_input0(const two_inputs_t *m);
 float *two_inputs_input1(const two_inputs_t *m);

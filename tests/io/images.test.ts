@@ -2,18 +2,17 @@ import jpeg from 'jpeg-js'
 import { PNG, type PNGOptions } from 'pngjs'
 import { describe, expect, it } from 'vitest'
 import { InputError } from '../../src/errors.ts'
+import { decodeImage, imageFormat } from '../../src/io/images.ts'
+import { Xorshift32 } from '../../src/ir/random.ts'
 import {
   centreCrop,
   cropToProportions,
-  decodeImage,
   type Image,
-  imageFormat,
   RESAMPLINGS,
   resize,
   resizeShortSide,
   withChannels,
-} from '../../src/io/images.ts'
-import { Xorshift32 } from '../../src/ir/random.ts'
+} from '../../src/web/resize.ts'
 
 function random(width: number, height: number, channels: 1 | 3): Image {
   const data = new Xorshift32(7).fill({ dtype: 'u8', shape: [height, width, channels] }) as Uint8Array

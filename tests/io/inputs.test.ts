@@ -2,11 +2,12 @@
 
 import { expect, test } from 'vitest'
 import { InputError } from '../../src/errors.ts'
-import type { Image } from '../../src/io/images.ts'
-import { type PictureOptions, pictureInput } from '../../src/io/pictures.ts'
+import { pictureInput } from '../../src/io/pictures.ts'
 import { soundInput } from '../../src/io/sound.ts'
 import type { TensorType } from '../../src/ir/graph.ts'
 import { f32, i8 } from '../../src/ops/case.ts'
+import type { PictureOptions } from '../../src/web/image.ts'
+import type { Image } from '../../src/web/resize.ts'
 import { wav } from './wav_file.ts'
 
 const picture: Image = { width: 4, height: 2, channels: 3, data: Uint8Array.from({ length: 24 }, (_, i) => 10 * i) }

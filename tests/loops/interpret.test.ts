@@ -344,6 +344,35 @@ describe('lanes', () => {
     expect(total[0]).toBe((MIN + 410) | 0)
   })
 
+  test('zips take lanes in turn, narrow saturates, bits and halves are the same 128 bits', () => {
+    const [a, b] = [Int16Array.of(0, 1, 2, 3, 4, 5, 6, 7), Int16Array.of(10, 11, 12, 13, 14, 15, 16, 17)]
+    const zipped = (name: 'zipLow' | 'zipHigh') =>
+      lanesOf(I16X8, (x, y) => op(name, x, y), [a, b], 'i16', new Int16Array(8))
+    expect([...zipped('zipLow')]).toEqual([0, 10, 1, 11, 2, 12, 3, 13])
+    expect([...zipped('zipHigh')]).toEqual([4, 14, 5, 15, 6, 16, 7, 17])
+    const [p, q] = [Int32Array.of(MIN, -32769, -32768, 7), Int32Array.of(32767, 32768, MAX, -1)]
+    const narrowed = lanesOf(I32X4, (x, y) => op('narrow', x, y), [p, q], 'i32', new Int16Array(8))
+    expect([...narrowed]).toEqual([-32768, -32768, -32768, 7, 32767, 32767, 32767, -1])
+    const words = lanesOf(
+      I16X8,
+      (x) => op('bits', x),
+      [Int16Array.of(-1, 0, 1, -1, 2, 3, 0, -32768)],
+      'i16',
+      new Int32Array(4),
+    )
+    expect([...words]).toEqual([65535, 1 - 65536, 2 + 3 * 65536, MIN])
+    const halves = lanesOf(
+      I32X4,
+      (x) => op('halves', x),
+      [Int32Array.from(words as Int32Array)],
+      'i32',
+      new Int16Array(8),
+    )
+    expect([...halves]).toEqual([-1, 0, 1, -1, 2, 3, 0, -32768])
+    const limited = lanesOf(I16X8, (x, y) => op('max', x, op('min', y, x)), [a, b], 'i16', new Int16Array(8))
+    expect([...limited]).toEqual([...a])
+  })
+
   test('i16x8 arithmetic must fit 16 bits, and so must a splat', () => {
     const eight = (v: number) => new Int16Array(8).fill(v)
     const minus = (a: number, b: number) =>

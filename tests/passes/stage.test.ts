@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { emitC } from '../../src/emit/c/program.ts'
 import { compile } from '../../src/emit/program.ts'
@@ -12,7 +13,8 @@ import { depthwiseConv2d } from '../../src/ops/depthwise/op.ts'
 import { averagePool2d, maxPool2d } from '../../src/ops/pool/op.ts'
 import { concat } from '../../src/ops/shape/concat.ts'
 import { runPasses } from '../../src/passes/index.ts'
-import { stage, stageable, stageRows } from '../../src/passes/stage.ts'
+import { type Segment, unroll } from '../../src/passes/pieces.ts'
+import { stage, stageable } from '../../src/passes/stage.ts'
 import { makePlan } from '../../src/plan/make.ts'
 import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
 import { hostCompiler, runHostC, SANITIZED, STRICT } from '../../src/run/host_c.ts'
@@ -84,31 +86,64 @@ function outputs(run: (inputs: ReturnType<Xorshift32['fill']>[]) => ReturnType<X
   return run(graph.inputs.map((v) => random.fill(v.type))).map(hashOf)
 }
 
-describe.each(Object.entries(NETS))('%s by rows', (_, net) => {
+const byRows = (from: number, to: number, rows: number): Segment => ({ from, to, across: 1, down: 0, rows: () => rows })
+const macs = (g: Graph) => g.nodes.reduce((n, node) => n + node.op.cost(node).macs, 0)
+
+describe.each(Object.entries(NETS))('%s piece by piece', (_, net) => {
   const graph = runPasses(net())
   const expected = outputs((x) => reference(graph).run(x), graph)
   const end = stageable(graph)
+  const keeps = (segments: readonly Segment[]) =>
+    expect(
+      outputs((x) => reference(verify(unroll(graph, segments))).run(x), graph),
+      JSON.stringify(segments),
+    ).toEqual(expected)
 
   test.each([1, 2, 3, 5])('gives the same bits in blocks of %i rows, wherever the stage ends', (rows) => {
-    for (let count = 1; count <= end; count++) {
-      const staged = verify(stageRows(graph, count, rows))
-      expect(
-        outputs((x) => reference(staged).run(x), graph),
-        `${count} layers`,
-      ).toEqual(expected)
+    for (let count = 1; count <= end; count++) keeps([byRows(0, count, rows)])
+  })
+
+  test('gives the same bits in blocks of another size in each layer', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 7 }), { minLength: end, maxLength: end }), (sizes) => {
+        const of = new Map(graph.nodes.slice(0, end).map((node, i) => [node.outputs[0], sizes[i]]))
+        keeps([{ ...byRows(0, end, 1), rows: (v) => of.get(v) ?? 1 }])
+      }),
+      { numRuns: 20 },
+    )
+  })
+
+  test('gives the same bits in several stages, one after the other or apart', () => {
+    for (let cut = 1; cut < end; cut++) {
+      keeps([byRows(0, cut, 1), byRows(cut, end, 2)])
+      keeps([byRows(cut, end, 1)])
     }
   })
 
+  test('gives the same bits in strips and patches, also where their number does not divide', () => {
+    for (const [down, across] of [
+      [0, 2],
+      [0, 3],
+      [1, 3],
+      [2, 1],
+      [2, 2],
+      [3, 4],
+      [5, 3],
+    ])
+      for (let count = 1; count <= end; count++) keeps([{ from: 0, to: count, down, across }])
+  })
+
   test.each(TARGET_NAMES)('keeps the bits in the loops for %s', (target) => {
-    for (const rows of [1, 2]) {
-      const plan = makePlan(verify(stageRows(graph, end, rows)), targetOf(target))
+    const one = target.startsWith('cortex') ? byRows(0, end, 4) : byRows(0, end, 1)
+    for (const segment of [one, byRows(0, end, 2), { from: 0, to: end, down: 3, across: 2 }]) {
+      const plan = makePlan(verify(unroll(graph, [segment])), targetOf(target))
       expect(outputs((x) => runPlan(plan, 0xa5).run(x), graph)).toEqual(expected)
     }
   })
 
-  test('computes nothing twice', () => {
-    const macs = (g: Graph) => g.nodes.reduce((n, node) => n + node.op.cost(node).macs, 0)
-    expect(macs(stageRows(graph, end, 1))).toBe(macs(graph))
+  test('computes nothing twice by rows, and what surrounds its patches again', () => {
+    expect(macs(unroll(graph, [byRows(0, end, 1)]))).toBe(macs(graph))
+    expect(macs(unroll(graph, [{ from: 0, to: end, down: 2, across: 2 }]))).toBeGreaterThanOrEqual(macs(graph))
   })
 })
 
@@ -131,6 +166,25 @@ describe('a program by rows', () => {
     expect(compile(graph, { target: 'c', sram: whole }).plan.arenaBytes).toBe(whole)
   })
 
+  test('goes by patches where these are asked for, and says what they cost', () => {
+    for (const how of ['patches', 'patches:3x2'] as const) {
+      const { plan } = compile(graph, { target: 'c', stage: how })
+      expect(plan.arenaBytes).toBeLessThan(compile(graph, { target: 'c', stage: 'none' }).plan.arenaBytes)
+      expect(plan.stages.every((s) => s.kind === 'patches' && (how === 'patches' || s.count === 6))).toBe(true)
+      const extra = plan.stages.reduce((n, s) => n + s.extraMacs, 0)
+      expect(plan.macs).toBe(macs(runPasses(graph)) + extra)
+      expect(outputs((x) => runPlan(plan, 0xa5).run(x), graph)).toEqual(expected)
+    }
+  })
+
+  test('recomputes no more than it may', () => {
+    const plain = runPasses(graph)
+    for (const maxRecompute of [1, 1.05, 1.5]) {
+      const staged = stage(plain, { kind: 'patches', maxRecompute })
+      if (staged) expect(macs(staged.graph)).toBeLessThanOrEqual(maxRecompute * macs(plain))
+    }
+  })
+
   test('lets fewer bytes live in the graph', () => {
     const plain = runPasses(graph)
     const staged = stage(plain)!
@@ -145,9 +199,9 @@ describe('a program by rows', () => {
 
   test('takes its input row by row, in the loops of every target for C', () => {
     for (const target of ['c', 'cortex-m4', 'cortex-m55']) {
-      const held = compile(graph, { target, stage: 'rows' }).plan
+      const whole = compile(graph, { target, stage: 'none' }).plan
       const { plan } = compile(graph, { target, input: 'streamed' })
-      expect(plan.arenaBytes, target).toBeLessThan(held.arenaBytes)
+      expect(plan.arenaBytes, target).toBeLessThan(whole.arenaBytes * 0.6)
       expect(
         outputs((x) => runPlan(plan, 0x3c).run(x), graph),
         target,

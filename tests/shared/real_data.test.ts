@@ -3,13 +3,14 @@
 
 import { expect, test } from 'vitest'
 import { compile } from '../../src/emit/program.ts'
-import { centreCrop, decodeImage, type Image, resize, resizeShortSide, withChannels } from '../../src/io/images.ts'
+import { decodeImage } from '../../src/io/images.ts'
 import { readPacked } from '../../src/io/packed.ts'
 import { imageInput } from '../../src/io/pictures.ts'
 import { fingerprint, fnv1a, hex8 } from '../../src/ir/hash.ts'
 import type { Data } from '../../src/loops/ir.ts'
 import { instantiate } from '../../src/run/instantiate.ts'
 import type { RunningModel } from '../../src/run/model.ts'
+import { centreCrop, type Image, resize, resizeShortSide, withChannels } from '../../src/web/resize.ts'
 import { describeShared, sharedBytes, sharedJson, sharedModel, sharedPath } from './shared.ts'
 
 function running(path: string): Promise<RunningModel> {

@@ -1,6 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { crc32 } from 'node:zlib'
 import { type Browser, chromium, type Download, type Page } from 'playwright-core'
@@ -8,7 +7,8 @@ import { PNG } from 'pngjs'
 import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { demoNet } from '../../src/cli/demo_net.ts'
-import { filesOf } from '../../src/cli/loader.ts'
+import { projectFiles } from '../../src/emit/c/project.ts'
+import { webFiles } from '../../src/emit/js/files.ts'
 import { compile, type OutputFile, type Program } from '../../src/emit/program.ts'
 import { writeTflite } from '../../src/export/tflite.ts'
 import { readModel } from '../../src/import/read.ts'
@@ -19,36 +19,14 @@ import { boardOf } from '../../src/targets/boards.ts'
 import { describeShared, sharedBytes, sharedPath } from '../shared/shared.ts'
 import { separable } from '../support/nets.ts'
 import { onnxFile } from '../support/onnx_file.ts'
+import { addressOf, BROWSER, serve, writeFiles } from '../support/site.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const BROWSER = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
 const PICTURES = `${root}.artifacts/studio`
-const TYPES: Readonly<Record<string, string>> = {
-  html: 'text/html',
-  js: 'text/javascript',
-  mjs: 'text/javascript',
-  wasm: 'application/wasm',
-  css: 'text/css',
-  svg: 'image/svg+xml',
-  png: 'image/png',
-}
 
 let server: Server
 let browser: Browser
 let address: string
-
-/** The built files and nothing else. */
-function serve(folder: string): Promise<Server> {
-  const made = createServer(({ url }, answer) => {
-    if (url === '/favicon.ico') return answer.writeHead(204).end()
-    const file = folder + (url === '/' ? '/index.html' : url)
-    if (/\.\./.test(file) || !existsSync(file)) return answer.writeHead(404).end()
-    return answer.writeHead(200, { 'content-type': TYPES[file.split('.').pop()!] }).end(readFileSync(file))
-  })
-  return new Promise((ready) => made.listen(0, '127.0.0.1', () => ready(made)))
-}
-
-const addressOf = (s: Server) => `http://127.0.0.1:${(s.address() as AddressInfo).port}/`
 
 interface Visit {
   readonly page: Page
@@ -154,10 +132,15 @@ function unzipped(bytes: Buffer): Map<string, Buffer> {
 
 /** The page offers what `program` is, one by one and in one archive. */
 async function expectFiles(page: Page, program: Program): Promise<void> {
-  const expected = filesOf(program)
+  const expected = program.wasm ? webFiles(program) : program.files
   const got = await downloads(page)
   const archive = unzipped(got.get(`${program.name}.zip`)!)
-  expect([...got.keys()]).toEqual([...expected.map((f) => f.name), `${program.name}.zip`])
+  const around = program.wasm ? [] : projectFiles(program)
+  const archives = [`${program.name}.zip`, ...(program.wasm ? [] : [`${program.name}-project.zip`])]
+  expect([...got.keys()]).toEqual([...expected.map((f) => f.name), ...archives])
+  if (!program.wasm)
+    for (const [name, data] of unzipped(got.get(archives[1])!))
+      expect(data.equals(bytesOf([...expected, ...around].find((f) => f.name === name)!)), name).toBe(true)
   expect([...archive.keys()]).toEqual(expected.map((f) => f.name))
   for (const file of expected) {
     expect(got.get(file.name)!.equals(bytesOf(file)), file.name).toBe(true)
@@ -296,7 +279,7 @@ describe.skipIf(!BROWSER)(`the studio${BROWSER ? '' : ' (needs chromium in /usr/
     const scripts = readdirSync(folder).filter((f) => f.endsWith('.js'))
     expect(scripts).toHaveLength(2)
     for (const name of scripts) {
-      const code = readFileSync(`${folder}/${name}`, 'utf8').replaceAll("fetch('${", '') // lines that tell how to load a program
+      const code = readFileSync(`${folder}/${name}`, 'utf8').replaceAll(': await fetch(x)', '') // text of the loader of programs
       const ways = /\bfetch\(|XMLHttpRequest|WebSocket|WebTransport|EventSource|sendBeacon|RTCPeer|importScripts/g
       expect([...code.matchAll(ways)].map(([way]) => `${way} in ${name}`)).toEqual([])
     }
@@ -342,7 +325,7 @@ describe.skipIf(!BROWSER)(`the studio${BROWSER ? '' : ' (needs chromium in /usr/
       picture.data[i] = i % 4 === 3 ? 255 : random.between(0, 255)
     })
     writeFileSync(`${folder}/picture.png`, PNG.sync.write(picture))
-    for (const file of filesOf(program)) writeFileSync(`${folder}/${file.name}`, file.data)
+    writeFiles(folder, webFiles(program))
     const site = await serve(folder)
     const page = await browser.newPage()
     try {

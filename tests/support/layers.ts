@@ -16,18 +16,24 @@ export function layersOf(b: CaseBuilder) {
     [h, w, c]: number[],
     [kh, kw]: number[],
     channels: number,
-    { stride = 1, pad = [0, 0, 0, 0], relu = true, dilation = 1 } = {},
+    { stride = 1, pad = [0, 0, 0, 0], relu = true, dilation = 1, zero = 0 } = {},
   ) => {
     const from = `conv${n++}`
-    const weight = b.weights(`${from}/w`, [channels, kh, kw, c], 0.004, 0)
+    const plain = b.weights(`${from}/w`, [channels, kh, kw, c], 0.004, 0)
+    const weight = zero ? b.const(`${from}/w`, i8(plain.type.shape, 0.004, zero), plain.data!) : plain
     const attrs = { stride: [stride, stride], dilation: [dilation, 1], pad, groups: 1, clamp: relu ? { min: 0 } : {} }
     outputs.push(
       b.one(conv2d, [image(h, w, c), weight, b.bias(`${from}/b`, channels, 900)], attrs, { ...quant(relu), from }),
     )
   }
-  const depthwise = ([h, w, c]: number[], [kh, kw]: number[], { stride = 1, pad = [0, 0, 0, 0], relu = true } = {}) => {
+  const depthwise = (
+    [h, w, c]: number[],
+    [kh, kw]: number[],
+    { stride = 1, pad = [0, 0, 0, 0], relu = true, zero = 0 } = {},
+  ) => {
     const from = `depthwise${n++}`
-    const weight = b.weights(`${from}/w`, [1, kh, kw, c], 0.02, 3)
+    const plain = b.weights(`${from}/w`, [1, kh, kw, c], 0.02, 3)
+    const weight = zero ? b.const(`${from}/w`, i8(plain.type.shape, 0.02, zero), plain.data!) : plain
     const attrs = { stride: [stride, stride], dilation: [1, 1], pad, clamp: relu ? { min: 0 } : {} }
     outputs.push(
       b.one(depthwiseConv2d, [image(h, w, c), weight, b.bias(`${from}/b`, c, 900)], attrs, { ...quant(relu), from }),

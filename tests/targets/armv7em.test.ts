@@ -3,8 +3,10 @@ import { emitC } from '../../src/emit/c/program.ts'
 import { quantOf, type TensorType } from '../../src/ir/graph.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
 import { highProduct, requant } from '../../src/loops/arith.ts'
-import { add } from '../../src/ops/binary/op.ts'
+import { add, mul } from '../../src/ops/binary/op.ts'
 import { CaseBuilder, i8 } from '../../src/ops/case.ts'
+import { averagePool2d, maxPool2d } from '../../src/ops/pool/op.ts'
+import { mean } from '../../src/ops/reduce/op.ts'
 import { makePlan } from '../../src/plan/make.ts'
 import { benchDevice, missingDeviceTools } from '../../src/run/device.ts'
 import { hostCompiler, runHostC, SANITIZED } from '../../src/run/host_c.ts'
@@ -83,6 +85,10 @@ function shapes() {
   conv([6, 6, 4], [3, 3], 4, { dilation: 2 })
   conv([9, 4, 1], [5, 4], 6, { pad: [2, 1, 2, 2], stride: 2 })
   conv([2, 2, 48], [2, 2], 3)
+  conv([3, 3, 8], [1, 1], 6, { zero: 11 })
+  conv([5, 5, 3], [3, 3], 5, { pad: [1, 1, 1, 1], relu: false, zero: -90 })
+  conv([1, 2, 300], [1, 1], 4, { zero: 2 })
+  conv([3, 3, 101], [2, 2], 3, { zero: -5 })
   depthwise([6, 6, 8], [3, 3], { pad: [1, 1, 1, 1] })
   depthwise([7, 9, 4], [3, 3], { pad: [0, 0, 1, 1], stride: 2, relu: false })
   depthwise([8, 8, 6], [5, 5], { pad: [2, 2, 2, 2] })
@@ -90,12 +96,29 @@ function shapes() {
   depthwise([5, 3, 4], [2, 4], { pad: [0, 1, 1, 2] })
   depthwise([12, 1, 5], [4, 1])
   depthwise([6, 6, 4], [6, 6])
+  depthwise([5, 6, 4], [3, 3], { pad: [1, 1, 1, 1], zero: 100 })
+  depthwise([5, 6, 5], [3, 3], { stride: 2, relu: false, zero: -128 })
   dense(64, 12)
   dense(10, 5, true)
   dense(7, 1)
   const sum: TensorType = i8([1, 3, 3, 5], 0.03, 11)
   const [p, q] = [b.input('p', sum), b.input('q', i8([1, 3, 3, 5], 0.07, -20))]
   outputs.push(b.one(add, [p, q], { clamp: {} }, { quant: quantOf(0.09, 1), from: 'add' }))
+  for (const [h, channels, zero] of [
+    [4, 8, -128],
+    [3, 7, 5],
+  ]) {
+    const from = `gate${channels}`
+    const x = b.input(`${from}/x`, i8([1, h, 3, channels], 0.05, zero))
+    const gate = b.input(`${from}/g`, i8([1, 1, 1, channels], 0.004, -128))
+    const operands = channels === 8 ? [x, gate] : [gate, x]
+    outputs.push(b.one(mul, operands, { clamp: {} }, { quant: quantOf(0.043, -128), from }))
+  }
+  const image = b.input('image', i8([1, 6, 5, 23], 0.05, 3))
+  outputs.push(b.one(mean, [image], { axes: [1, 2], keepDims: true }, { quant: quantOf(0.04, -2), from: 'mean' }))
+  const window = { kernel: [3, 2], stride: [2, 1], pad: [0, 0, 0, 0], clamp: {} }
+  outputs.push(b.one(maxPool2d, [image], window, { quant: image.type.quant, from: 'max_pool' }))
+  outputs.push(b.one(averagePool2d, [image], window, { quant: image.type.quant, from: 'average_pool' }))
   return b.graph(outputs)
 }
 
@@ -108,7 +131,7 @@ describe('Armv7E-M routines', () => {
 
   test('are used for these shapes', () => {
     const recipes = plan.steps.map((s) => `${s.node.from} ${s.recipe}`)
-    expect(recipes.filter((r) => !/smla/.test(r))).toEqual([])
+    expect(recipes.filter((r) => !/smla|halves/.test(r))).toEqual([])
   })
 
   test('mean what the operators mean', () => {
@@ -142,6 +165,16 @@ describe('the C of Armv7E-M programs', () => {
     inDirectory(files, (directory) => {
       runTool(compiler, [...language, ...warnings, '-O1', '-c', '-o', 'shapes.o', 'shapes.c'], { directory, hint: '' })
     })
+  })
+
+  test('has functions that only one branch calls under the condition of that branch', () => {
+    const b = new CaseBuilder('padded', 3)
+    const { conv, outputs } = layersOf(b)
+    conv([6, 7, 3], [3, 3], 8, { pad: [1, 1, 1, 1] })
+    const [source] = emitC(makePlan(b.graph(outputs), targetOf('cortex-m4')), 'padded').files
+    const test = 'defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)'
+    expect(source.text).toContain(`#if ${test}\nstatic inline int32_t wmul(`)
+    expect(source.text).toContain(`#if !(${test})\nstatic inline int32_t max32(`)
   })
 
   test.skipIf(!hostCompiler())('gives the same bits in its plain loops, without undefined behaviour', async () => {

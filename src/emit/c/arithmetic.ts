@@ -168,14 +168,35 @@ const CONSTANTS = `#if defined(__GNUC__)
 #endif
 `
 
+/** A use of an inline function or type, for `preamble`: of its name, under a condition of the preprocessor if not always. */
+export function useUnder(name: string, condition: string): string {
+  return condition ? `${name} ${condition}` : name
+}
+
 /** The text before the first kernel: assumptions, the inline functions in `used`, and `rounds_products` where floats are. */
 export function preamble(used: ReadonlySet<string>, floats: boolean): string {
-  const wanted = new Set<string>()
-  const want = (name: string): void => {
-    wanted.add(name)
-    for (const needed of INLINE[name].needs ?? []) want(needed)
+  const wanted = new Map<string, Set<string>>()
+  const want = (name: string, condition: string): void => {
+    const conditions = wanted.get(name) ?? new Set()
+    wanted.set(name, conditions.add(condition))
+    for (const needed of INLINE[name].needs ?? []) want(needed, condition)
   }
-  for (const name of used) want(name)
-  const functions = Object.entries(INLINE).flatMap(([name, { text }]) => (wanted.has(name) ? [`${text}\n`] : []))
+  for (const use of used) {
+    const [name, ...condition] = use.split(' ')
+    want(name, condition.join(' '))
+  }
+  const functions: string[] = []
+  let open = ''
+  const under = (test: string) => {
+    if (test !== open) functions.push(...(open ? ['#endif\n'] : []), ...(test ? [`#if ${test}`] : []))
+    open = test
+  }
+  for (const [name, { text }] of Object.entries(INLINE)) {
+    const conditions = wanted.get(name)
+    if (!conditions) continue
+    under(conditions.has('') ? '' : [...conditions].join(' || '))
+    functions.push(`${text}\n`)
+  }
+  under('')
   return [ASSUMED, NOINLINE, ...(floats ? [FLOATS, CONSTANTS, ROUNDS_PRODUCTS] : []), ...functions].join('\n')
 }

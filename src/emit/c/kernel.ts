@@ -6,7 +6,7 @@ import { type Buf, type Expr, elemBytes, type Kernel, type Num, type Routine, ty
 import { simplify } from '../../loops/simplify.ts'
 import { declared, exprs, type For, inside, someExpr, visit, visitExpr, written } from '../../loops/walk.ts'
 import { addressOf, onlyBy, type Sum, split, type Term } from './affine.ts'
-import { INLINE_NAMES } from './arithmetic.ts'
+import { INLINE_NAMES, useUnder } from './arithmetic.ts'
 import { ATOM, constantPiece, operationPiece, type Piece, PRODUCT, SUM, strong, UNARY } from './expression.ts'
 import { identifiers } from './names.ts'
 import { C_TYPE, cType } from './number.ts'
@@ -18,7 +18,7 @@ export interface KernelOptions {
 
 export interface KernelText {
   readonly text: string
-  /** The inline functions and types of `preamble` that it wants. */
+  /** The inline functions and types that it wants, as `preamble` takes them. */
   readonly uses: ReadonlySet<string>
   readonly floats: boolean
   /** The routines that it calls, by name. */
@@ -77,6 +77,8 @@ class Printer {
   private readonly order: ReadonlyMap<string, number>
   private readonly loopVariables = new Set<string>()
   private readonly aliased: boolean
+  /** What the preprocessor asks before it comes to the text being printed. */
+  private condition = ''
 
   constructor(kernel: Kernel, { aliased = false }: KernelOptions) {
     this.kernel = kernel
@@ -102,13 +104,17 @@ class Printer {
     )
   }
 
+  private use(name: string): void {
+    this.uses.add(useUnder(name, this.condition))
+  }
+
   name(name: string): string {
     return this.names.get(name) ?? bug(`kernel ${this.kernel.name}: ${name} is not declared`)
   }
 
   private pointerTo({ elem, access }: Buf): string {
     const type = this.aliased && elemBytes(elem) > 1 ? `${elem}_aliased` : C_TYPE[elem]
-    if (type !== C_TYPE[elem]) this.uses.add(type)
+    if (type !== C_TYPE[elem]) this.use(type)
     return `${access === 'read' ? 'const ' : ''}${type} *`
   }
 
@@ -143,7 +149,7 @@ class Printer {
       case 'store': {
         const { elem } = this.bufs.get(s.buf)!
         const value = this.expr(s.value, around)
-        if (elem === 'f16') this.uses.add('to_half')
+        if (elem === 'f16') this.use('to_half')
         const narrow = elem === 'i8' || elem === 'u8' || elem === 'i16'
         const text = narrow
           ? `(${C_TYPE[elem]})${strong(value, UNARY)}`
@@ -171,14 +177,19 @@ class Printer {
   private routine(s: Extract<Stmt, { s: 'asm' }>, indent: string, around: Around): void {
     const { routine } = s
     this.routines.set(routine.name, { routine, addresses: s.args.map((a) => a.k === 'load') })
+    const [test, outer] = [MACHINE_TEST[routine.machine], this.condition]
+    const under = (condition: string) => (outer ? `${outer} && ${condition}` : condition)
+    this.condition = under(test)
     const args = s.args.map((a) =>
       a.k === 'load' ? `&${this.element(a.buf, a.at, around)}` : this.expr(a, around).text,
     )
-    this.lines.push(`#if ${MACHINE_TEST[routine.machine]}`)
+    this.lines.push(`#if ${test}`)
     this.lines.push(...broken(`${indent}${routine.name}(${args.join(', ')});`, `${indent}    `))
     this.lines.push('#else')
+    this.condition = under(`!(${test})`)
     this.stmt(s.means, indent, around)
     this.lines.push('#endif')
+    this.condition = outer
   }
 
   loop(s: For, indent: string, around: Around): void {
@@ -260,7 +271,7 @@ class Printer {
   private loaded(e: Extract<Expr, { k: 'load' }>, around: Around): string {
     const element = this.element(e.buf, e.at, around)
     if (this.bufs.get(e.buf)!.elem !== 'f16') return element
-    this.uses.add('from_half')
+    this.use('from_half')
     return `from_half(${element})`
   }
 
@@ -312,7 +323,7 @@ class Printer {
         return operationPiece(
           e,
           e.args.map((a) => this.expr(a, around)),
-          (name) => this.uses.add(name),
+          (name) => this.use(name),
         )
     }
   }

@@ -6,8 +6,22 @@ import { elemOf, inputsOf, printTensorType, type Value } from '../../ir/graph.ts
 import { count, type Elem, elemBytes, type Kernel } from '../../loops/ir.ts'
 import { kernelKey } from '../../loops/print.ts'
 import { visit } from '../../loops/walk.ts'
+import { pushedInput } from '../../plan/external.ts'
 import type { Place, Plan, Step, StreamedInput } from '../../plan/plan.ts'
 import { INLINE_NAMES, preamble } from './arithmetic.ts'
+import {
+  initText as externalInit,
+  externalNames,
+  externalText,
+  hookFields,
+  hookParameters,
+  hookType,
+  imageDeclarations,
+  imageFile,
+  imageMacros,
+  initNotes,
+  resetText,
+} from './external.ts'
 import { broken, kernelText, MACHINE_TEST, type RoutineUse } from './kernel.ts'
 import { identifier, identifiers } from './names.ts'
 import { C_TYPE } from './number.ts'
@@ -80,18 +94,26 @@ function accessors(plan: Plan, name: string): { value: Value; head: string; port
   ]
 }
 
-function runDeclaration(name: string): string {
-  return `/* Computes the outputs. Inputs must be written again before each run: their bytes are reused. */
-void ${name}_run(${name}_t *m);
+/** What else a function returns that reads slow memory. */
+function faultNote({ external }: Plan, at: string): string {
+  return external ? `, ${at}` : ''
+}
+
+function runDeclaration(plan: Plan, name: string): string {
+  return `/*
+ * Computes the outputs. Inputs must be written again before each run: their bytes are reused.
+ * Returns 0, -1 before init${faultNote(plan, 'or what a hook returned: then there are no outputs')}.
+ */
+int ${name}_run(${name}_t *m);
 `
 }
 
-function pushDeclaration({ input }: StreamedInput, name: string): string {
+function pushDeclaration(plan: Plan, { input }: StreamedInput, name: string): string {
   const UP = name.toUpperCase()
   return `/*
  * Takes the next of ${UP}_ROWS rows of ${comment(input.name)} (bytes: ${UP}_ROW_BYTES) and computes what it makes
  * possible. Returns 0: go on with the next row, 1: the outputs are ready and the next row begins another run,
- * -1 before init, -2 where bytes is another number.
+ * -1 before init, -2 where there is no row or bytes is another number${faultNote(plan, '-3 where a hook failed: the next row is the first')}.
  */
 int ${name}_push_row(${name}_t *m, const void *row, size_t bytes);
 `
@@ -120,9 +142,9 @@ function pushText(plan: Plan, streamed: StreamedInput, name: string): string {
 ${broken(`    ${rows.join(', ')}`, '    ').join('\n')}
   };
   if (!m->arena) return -1;
-  if (bytes != ${UP}_ROW_BYTES) return -2;
+  if (!row || bytes != ${UP}_ROW_BYTES) return -2;
   if (rows[m->row].place != 0xffffffffu) memcpy(m->arena + rows[m->row].place, row, bytes);
-  ${name}_run_layers(m, m->step, rows[m->row].end);
+${plan.external ? `  if (${name}_run_layers(m, m->step, rows[m->row].end)) {\n    m->row = 0;\n    m->step = 0;\n    return -3;\n  }` : `  ${name}_run_layers(m, m->step, rows[m->row].end);`}
   m->step = rows[m->row].end;
   if (++m->row < ${UP}_ROWS) return 0;
   m->row = 0;
@@ -156,12 +178,14 @@ function headerText(plan: Plan, name: string, members: readonly Member[]): strin
       `#define ${UP}_ROWS ${plan.streamed.rows.length}`,
       `#define ${UP}_ROW_BYTES ${plan.streamed.rowBytes}`,
     )
+  if (plan.external) ports.push(...imageMacros(plan.external, name))
+  const pushed = pushedInput(plan)
   const declarations = accessors(plan, name).map(({ head }) => `${head};`)
   return `/* ${comment(plan.graph.name)}: ${plan.macs} multiply-accumulates, ${plan.arenaBytes} bytes of RAM, ${plan.weightBytes} bytes of weights. */
 #ifndef MOTE_${UP}_H
 #define MOTE_${UP}_H
 
-${plan.streamed ? '#include <stddef.h>\n' : ''}#include <stdint.h>
+${pushed ? '#include <stddef.h>\n' : ''}#include <stdint.h>
 
 #define ${UP}_ARENA_BYTES ${plan.arenaBytes}
 #define ${UP}_ARENA_ALIGN ${alignOf(plan)}
@@ -177,26 +201,33 @@ extern "C" {
 #endif
 
 ${structText(`${name}_weights_t`, members)}
-typedef struct {
+${plan.external ? hookType() : ''}typedef struct {
   uint8_t *arena;
   const ${name}_weights_t *weights;
-${plan.streamed ? '  int row, step; /* which row comes next, and which layer */\n' : ''}} ${name}_t;
+${pushed ? '  int row, step; /* which row comes next, and which layer */\n' : ''}${plan.external ? hookFields(plan.external) : ''}} ${name}_t;
 
 extern const ${name}_weights_t ${name}_weights;
 
 /*
  * Binds the arena (${UP}_ARENA_BYTES bytes) and the weights (NULL: the built-in ones). Returns 0, or
- * 1 where the arena, 2 where the weights are not aligned to ${UP}_ARENA_ALIGN bytes,
+ * 1 where there is no arena, or it is not aligned to ${UP}_ARENA_ALIGN bytes; 2 where the weights are not;
  * 3 where the compiler was told to fuse float operations, so that results would differ from the model's.
+${
+  plan.external
+    ? `${initNotes(plan.external)
+        .map((line) => ` * ${line}\n`)
+        .join('')}`
+    : ''
+} * After another number than 0, as in a ${name}_t of zeros, the functions below do nothing, and there are no tensors.
  */
-int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights);
+int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights${hookParameters(plan.external)});
 
 /* Puts tensors that live between runs back to what they start from. */
 void ${name}_reset(${name}_t *m);
 
-${plan.streamed ? pushDeclaration(plan.streamed, name) : runDeclaration(name)}
-/* Runs layers first to end - 1 of ${UP}_LAYERS. */
-void ${name}_run_layers(${name}_t *m, int first, int end);
+${plan.external ? imageDeclarations(plan.external, name) : ''}${pushed ? pushDeclaration(plan, pushed, name) : runDeclaration(plan, name)}
+/* Runs layers first to end - 1, those of them that are among ${UP}_LAYERS. */
+int ${name}_run_layers(${name}_t *m, int first, int end);
 
 ${declarations.join('\n')}
 
@@ -253,17 +284,21 @@ function initText(plan: Plan, name: string, floats: boolean): string {
     ({ value, place, initial }) =>
       `  memcpy(m->arena + ${place.offset}, (const uint8_t *)m->weights + ${initial.offset}, ${place.bytes}); /* ${comment(value.name)} */`,
   )
-  return `int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights) {
-  if (${misaligned('arena')}) return 1;
-  m->arena = (uint8_t *)arena;
+  const { external } = plan
+  if (external) copies.push(...resetText(name).map((line) => `  ${line}`))
+  const guard = copies.length ? ['  if (!m->arena) return;'] : []
+  return `int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights${hookParameters(external)}) {
+  m->arena = NULL;
   m->weights = weights ? weights : &${name}_weights;
+  if (!arena || ${misaligned('arena')}) return 1;
   if (${misaligned('m->weights')}) return 2;
-${floats ? '  if (!rounds_products()) return 3;\n' : ''}  ${name}_reset(m);
+${floats ? '  if (!rounds_products()) return 3;\n' : ''}${external ? externalInit(external, name) : ''}  m->arena = (uint8_t *)arena;
+  ${name}_reset(m);
   return 0;
 }
 
 void ${name}_reset(${name}_t *m) {
-${[...copies, ...(plan.streamed ? ['  m->row = 0;', '  m->step = 0;'] : [])].join('\n') || '  (void)m;'}
+${[...guard, ...copies, ...(pushedInput(plan) ? ['  m->row = 0;', '  m->step = 0;'] : [])].join('\n') || '  (void)m;'}
 }
 `
 }
@@ -304,6 +339,7 @@ function kernels(plan: Plan, name: string) {
       (s) => `${name}_${s}`,
     ),
     ...accessors(plan, name).map(({ port }) => `${name}_${port}`),
+    ...externalNames(name),
   ])
   const names = new Map<string, string>()
   const texts: string[] = []
@@ -351,7 +387,11 @@ function sourceText(plan: Plan, name: string, members: readonly Member[]): strin
     const place = plan.places.get(value)!
     return `${head} {\n  return ${places.pointer(place, elemOfValue(value), 'm->arena', 'm->weights')};\n}\n`
   })
-  const loop = `  for (int i = first; i < end; i++) {
+  const pushed = pushedInput(plan)
+  const fetching = plan.external ? `\n    const int fault = ${name}_arrive(m, i);\n    if (fault) return fault;` : ''
+  const loop = `  if (!m->arena) return -1;
+  if (first < 0) first = 0;
+  for (int i = first; i < end && i < ${UP}_LAYERS; i++) {${fetching}
     switch (i) {
 ${cases.join('\n')}
       default:
@@ -366,7 +406,11 @@ ${cases.join('\n')}
 
 ${preamble(uses, floats || floatWeights)}
 #ifndef MOTE_WEIGHTS_SECTION
+#if defined(__GNUC__) && defined(__ELF__)
+#define MOTE_WEIGHTS_SECTION __attribute__((section(".rodata.${name}_weights")))
+#else
 #define MOTE_WEIGHTS_SECTION
+#endif
 #endif
 #if defined(__GNUC__)
 #define MOTE_ALIGNED(n) __attribute__((aligned(n)))
@@ -376,10 +420,11 @@ ${preamble(uses, floats || floatWeights)}
 ${assembly ? ASSEMBLY : ''}
 ${texts.join('\n')}
 ${layoutCheck(`${name}_weights_t`, members)}
-${initText(plan, name, floats || floatWeights)}
-${plan.streamed ? pushText(plan, plan.streamed, name) : `void ${name}_run(${name}_t *m) {\n  ${name}_run_layers(m, 0, ${UP}_LAYERS);\n}\n`}
-void ${name}_run_layers(${name}_t *m, int first, int end) {
-${arenaUsed ? '  uint8_t *const a = m->arena;\n' : ''}${weightsUsed ? `  const ${name}_weights_t *const w = m->weights;\n` : ''}${plan.steps.length ? loop : '  (void)m;\n  (void)first;\n  (void)end;'}
+${plan.external ? `${externalText(plan, name)}\n` : ''}${initText(plan, name, floats || floatWeights)}
+${pushed ? pushText(plan, pushed, name) : `int ${name}_run(${name}_t *m) {\n  return ${name}_run_layers(m, 0, ${UP}_LAYERS);\n}\n`}
+int ${name}_run_layers(${name}_t *m, int first, int end) {
+${arenaUsed ? '  uint8_t *const a = m->arena;\n' : ''}${weightsUsed ? `  const ${name}_weights_t *const w = m->weights;\n` : ''}${plan.steps.length ? loop : '  (void)first;\n  (void)end;'}
+  return ${plan.steps.length ? '0' : 'm->arena ? 0 : -1'};
 }
 
 ${bodies.join('\n')}
@@ -394,6 +439,7 @@ export function emitC(plan: Plan, name: string): { readonly files: readonly CFil
     files: [
       { name: `${name}.c`, text: sourceText(plan, name, members) },
       { name: `${name}.h`, text: headerText(plan, name, members) },
+      ...(plan.external?.weights ? [imageFile(plan.external.weights, name)] : []),
     ],
   }
 }

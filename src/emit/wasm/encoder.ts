@@ -118,9 +118,17 @@ export interface Module {
   readonly funcs: readonly Func[]
   /** Sizes in pages of 64 KiB. Imported where `from` gives a module and a name. */
   readonly memory: { readonly min: number; readonly max?: number; readonly from?: readonly [string, string] }
-  readonly exports: readonly { readonly name: string; readonly kind: 'func' | 'memory'; readonly index: number }[]
+  /** Constants of 32 bits. */
+  readonly globals?: readonly number[]
+  readonly exports: readonly {
+    readonly name: string
+    readonly kind: keyof typeof EXPORT_KIND
+    readonly index: number
+  }[]
   readonly data?: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
 }
+
+const EXPORT_KIND = { func: 0, memory: 2, global: 3 }
 
 function text(out: number[], s: string): void {
   const bytes = new TextEncoder().encode(s)
@@ -206,12 +214,23 @@ export function encodeModule(m: Module): Uint8Array {
     make((out) => vector(out, m.funcs, (f) => unsigned(out, keys.indexOf(signature(f))))),
   )
   if (!m.memory.from) section(5, [1, ...limits])
+  if (m.globals)
+    section(
+      6,
+      make((out) =>
+        vector(out, m.globals!, (value) => {
+          out.push(VAL_TYPE.i32, 0x00, 0x41)
+          signed(out, BigInt(value | 0))
+          out.push(0x0b)
+        }),
+      ),
+    )
   section(
     7,
     make((out) =>
       vector(out, m.exports, (e) => {
         text(out, e.name)
-        out.push(e.kind === 'func' ? 0x00 : 0x02)
+        out.push(EXPORT_KIND[e.kind])
         unsigned(out, e.index)
       }),
     ),

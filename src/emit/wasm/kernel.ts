@@ -2,7 +2,7 @@
 // result. A first pass resolves names, addresses and what is used; it leaves closures, which then write the instructions.
 
 import { bug } from '../../errors.ts'
-import { type Buf, type Elem, type Expr, elemBytes, type Kernel, type Stmt } from '../../loops/ir.ts'
+import { type Buf, type Elem, type Expr, elemBytes, type Kernel, type OpName, type Stmt } from '../../loops/ir.ts'
 import {
   ANY,
   atomLow,
@@ -35,6 +35,18 @@ function setNames(s: Stmt, names = new Set<string>()): Set<string> {
     if (s.s === 'if' && s.else) setNames(s.else, names)
   }
   return names
+}
+
+/** x of min(max(x, -128), 127), which narrowing to bytes does too. */
+function saturatedToBytes(e: Expr): Expr | undefined {
+  const limited = (value: Expr, op: OpName, to: number) => {
+    if (value.k !== 'op' || value.op !== op) return undefined
+    const [x, limit] = value.args
+    const [by] = limit.k === 'op' && limit.op === 'splat' ? limit.args : []
+    return by?.k === 'const' && by.value === to ? x : undefined
+  }
+  const low = limited(e, 'min', 127)
+  return low && limited(low, 'max', -128)
 }
 
 interface Site {
@@ -157,16 +169,24 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
         const key = `${elem} ${registers(s.value.type)}`
         const [instr, kept] = STORES[key] ?? bug(`no store of ${key}`)
         const to = address(s.buf, s.at, site)
-        const push = expression(s.value, site)
+        const saturated = elem === 'i8' && s.value.type.lanes > 1 ? saturatedToBytes(s.value) : undefined
+        const push = expression(saturated ?? s.value, site)
         return () => {
           const offset = to()
           push()
           if (elem === 'f16') toHalf(f)
           if (!kept) return memory(instr, elem, offset)
           const v = f.local('v128')
-          f.tee(v)
-          f.get(v)
-          f.op('i8x16.shuffle', ...Array.from({ length: 16 }, (_, i) => kept[i % kept.length]))
+          const doubled = (op: Instr, ...lanes: number[]) => {
+            f.tee(v)
+            f.get(v)
+            f.op(op, ...lanes)
+          }
+          if (!saturated) doubled('i8x16.shuffle', ...Array.from({ length: 16 }, (_, i) => kept[i % kept.length]))
+          else {
+            if (s.value.type.num === 'i32') doubled('i16x8.narrow_i32x4_s')
+            doubled('i8x16.narrow_i16x8_s')
+          }
           f.release(v)
           memory(instr, elem, offset, 0)
         }

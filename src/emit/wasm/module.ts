@@ -2,6 +2,8 @@
 // distinct kernel once, and `init`, `run` and `run_layers`, which call the kernels with the addresses of the plan.
 
 import { bug } from '../../errors.ts'
+import type { Graph, Value } from '../../ir/graph.ts'
+import { fingerprint } from '../../ir/hash.ts'
 import { kernelKey } from '../../loops/print.ts'
 import type { Place, Plan } from '../../plan/plan.ts'
 import { encodeModule, type Func, FuncBody, NO_RESULT } from './encoder.ts'
@@ -30,11 +32,31 @@ export function wasmAddress(layout: WasmLayout, place: Place): number {
   return (place.segment === 'arena' ? layout.arenaBase : layout.weightsBase) + place.offset
 }
 
+/** A number of 32 bits that tells apart programs whose inputs or outputs differ in name or type. */
+export function interfaceOf({ inputs, outputs }: Graph): number {
+  const types = (values: readonly Value[]) =>
+    values.map(({ name, type: { dtype, shape, quant: q } }) => [name, dtype, shape, q && [[...q.scale], [...q.zero]]])
+  return numberOf(JSON.stringify([types(inputs), types(outputs)]))
+}
+
+/** The same for programs that cannot exchange their weights: the layout of the weights is another, or the interface is. */
+export function layoutOf({ weights, graph }: Plan): number {
+  return numberOf(`${weights.layoutId} ${interfaceOf(graph)}`)
+}
+
+const numberOf = (text: string) => Number.parseInt(fingerprint(text), 16)
+
+export interface WasmOptions {
+  /** `separate`: the module holds no weights; whoever loads it writes them from address 0 on before `init`. Default `inside`. */
+  readonly weights?: 'inside' | 'separate'
+}
+
 /**
  * The program as a module that imports nothing. Exports `memory`; `init()` sets state to its initial values; `run()`
- * executes every step; `run_layers(first, last)` executes steps first to last - 1.
+ * executes every step; `run_layers(first, last)` executes steps first to last - 1; and constants: `input0`, `output0` and
+ * so on, the addresses of tensors, `interface` and `layout`, by which loaders know what fits together.
  */
-export function emitWasm(plan: Plan): Uint8Array {
+export function emitWasm(plan: Plan, { weights = 'inside' }: WasmOptions = {}): Uint8Array {
   const layout = wasmLayout(plan)
   const kernels: Func[] = []
   const indices = new Map<string, number>()
@@ -65,15 +87,36 @@ export function emitWasm(plan: Plan): Uint8Array {
   run.op('call', kernels.length + 1)
 
   const exported = ['init', 'run_layers', 'run'] as const
+  const constants = Object.entries({
+    interface: interfaceOf(plan.graph),
+    layout: layoutOf(plan),
+    ...addresses(plan, layout),
+  })
   return encodeModule({
     funcs: [...kernels, init.func('init'), runLayers.func('run_layers'), run.func('run')],
     memory: { min: layout.pages, max: layout.pages },
+    globals: constants.map(([, value]) => value),
     exports: [
       { name: 'memory', kind: 'memory', index: 0 },
       ...exported.map((name, i) => ({ name, kind: 'func' as const, index: kernels.length + i })),
+      ...constants.map(([name], index) => ({ name, kind: 'global' as const, index })),
     ],
-    data: plan.weights.bytes.length > 0 ? [{ offset: layout.weightsBase, bytes: plan.weights.bytes }] : [],
+    data:
+      weights === 'inside' && plan.weights.bytes.length > 0
+        ? [{ offset: layout.weightsBase, bytes: plan.weights.bytes }]
+        : [],
   })
+}
+
+/** Where inputs and outputs stand, by the names of the exports. */
+function addresses(plan: Plan, layout: WasmLayout): Record<string, number> {
+  const { inputs, outputs } = plan.graph
+  const of = (kind: string, values: readonly Value[]) =>
+    values.map((v, i) => {
+      const place = plan.places.get(v) ?? bug(`value "${v.name}" has no place`)
+      return [`${kind}${i}`, wasmAddress(layout, place)] as const
+    })
+  return Object.fromEntries([...of('input', inputs), ...of('output', outputs)])
 }
 
 /** A loop over step numbers around a jump table: the block that ends before step i is left by label i. */

@@ -164,7 +164,9 @@ export const OPCODES = {
   'f32x4.floor': SIMD + 104,
   'f32x4.trunc': SIMD + 105,
   'f32x4.nearest': SIMD + 106,
+  'i8x16.narrow_i16x8_s': SIMD + 101,
   'i16x8.neg': SIMD + 129,
+  'i16x8.narrow_i32x4_s': SIMD + 133,
   'i16x8.extend_low_i8x16_s': SIMD + 135,
   'i16x8.extend_low_i8x16_u': SIMD + 137,
   'i16x8.shl': SIMD + 139,
@@ -177,6 +179,7 @@ export const OPCODES = {
   'i16x8.max_s': SIMD + 152,
   'i32x4.abs': SIMD + 160,
   'i32x4.neg': SIMD + 161,
+  'i32x4.all_true': SIMD + 163,
   'i32x4.extend_low_i16x8_s': SIMD + 167,
   'i32x4.extend_low_i16x8_u': SIMD + 169,
   'i32x4.shl': SIMD + 171,
@@ -211,6 +214,7 @@ export const OPCODES = {
   'i32x4.trunc_sat_f32x4_s': SIMD + 248,
   'i32x4.trunc_sat_f32x4_u': SIMD + 249,
   'f32x4.convert_i32x4_s': SIMD + 250,
+  'i32x4.relaxed_dot_i8x16_i7x16_add_s': SIMD + 275,
 } as const
 
 export type Instr = keyof typeof OPCODES

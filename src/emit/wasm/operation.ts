@@ -7,7 +7,7 @@ import { printExpr, printType } from '../../loops/print.ts'
 import type { FuncBody } from './encoder.ts'
 import { type Push, rdivpot, rdivpotLanes, requant, requantLanes, srdhm, srdhmLanes } from './fixed.ts'
 import type { Instr } from './opcodes.ts'
-import { CONVERT, instrOf, isCompare, isShift, type Registers, registers, valType } from './select.ts'
+import { CONVERT, instrOf, isCompare, isShift, type Registers, registers, valType, ZIPS } from './select.ts'
 
 export type Operation = Extract<Expr, { k: 'op' }>
 export type Load = Extract<Expr, { k: 'load' }>
@@ -99,11 +99,11 @@ export function operation(e: Operation, at: Context): Push {
   const { op, args } = e
   const lanes = e.type.lanes > 1
   const from = registers(args[0].type)
-  const compute = (instr: Instr): Push => {
+  const compute = (instr: Instr, immediates: readonly number[] = []): Push => {
     const pushes = args.map(push)
     return () => {
       for (const value of pushes) value()
-      f.op(instr)
+      f.op(instr, ...immediates)
     }
   }
   const fixed = (
@@ -119,7 +119,11 @@ export function operation(e: Operation, at: Context): Push {
   switch (op) {
     case 'bits':
     case 'fromBits':
+    case 'halves':
       return push(args[0])
+    case 'zipLow':
+    case 'zipHigh':
+      return compute('i8x16.shuffle', ZIPS[op])
     case 'splat':
       return splat(e, at)
     case 'sum': {

@@ -40,6 +40,7 @@ const SUFFIX: Partial<Record<OpName, readonly [string, string?]>> = {
   gt: ['gt_s', 'gt'],
   ge: ['ge_s', 'ge'],
   clz: ['clz'],
+  quad: ['relaxed_dot_i8x16_i7x16_add_s'],
 }
 
 export const CONVERT: Readonly<Record<string, Instr>> = {
@@ -62,6 +63,7 @@ export const CONVERT: Readonly<Record<string, Instr>> = {
   'bits f64': 'i64.reinterpret_f64',
   'fromBits i64': 'f64.reinterpret_i64',
   'dot i16x8': 'i32x4.dot_i16x8_s',
+  'narrow i32x4': 'i16x8.narrow_i32x4_s',
 }
 
 export const LOADS: Readonly<Record<string, readonly Instr[]>> = {
@@ -103,6 +105,12 @@ export const STORES: Readonly<Record<string, readonly [Instr, (readonly number[]
   'i32 i32x4': ['v128.store'],
   'i64 i64x2': ['v128.store'],
   'f32 f32x4': ['v128.store'],
+}
+
+/** Bytes of two vectors of eight halves: their lower four lanes in turn, or their upper four. */
+export const ZIPS: Readonly<Record<'zipLow' | 'zipHigh', readonly number[]>> = {
+  zipLow: [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23],
+  zipHigh: [8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31],
 }
 
 export const SPLATS: Partial<Record<Elem, Instr>> = {

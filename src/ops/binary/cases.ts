@@ -25,6 +25,7 @@ const SHAPES: Record<string, Shape> = {
   'first operand broadcast': { a: [1, 3, 1], b: [4, 3, 5] },
   'both operands broadcast': { a: [2, 1, 5, 1], b: [3, 1, 7] },
   'one per row': { a: [4, 9], b: [4, 1] },
+  'a gate for each channel': { a: [1, 3, 3, 9], b: [1, 1, 1, 9], b8: [0.004, -128], y8: [0.06, -128] },
   'per image and channel': { a: [2, 3, 3, 4], b: [2, 1, 1, 4] },
   'six dimensions': { a: [2, 1, 3, 1, 2, 3], b: [1, 2, 3, 2, 1, 3] },
   'one element': { a: [1], b: [1, 1] },

@@ -110,8 +110,8 @@ function evalElement(node: Node<Binary>, combine: Combine): (a: Scalar, b: Scala
   }
 }
 
-/** The bias that a float addition without clamp is, where one operand is a constant along the last axis. */
-function biasOf(node: Node<Binary>): Effect | undefined {
+/** What a float addition or product without clamp does, where one operand is a constant along the last axis. */
+function alongChannels(node: Node<Binary>, does: 'bias' | 'scale'): Effect | undefined {
   const y = node.outputs[0].type
   const { clamp } = node.attrs
   if (y.dtype !== 'f32' || clamp.min !== undefined || clamp.max !== undefined) return undefined
@@ -120,7 +120,7 @@ function biasOf(node: Node<Binary>): Effect | undefined {
     const alongLast = v.type.shape.length > 0 && v.type.shape.at(-1) === y.shape.at(-1)
     if (v.storage !== 'const' || !alongLast || count(v.type.shape) !== y.shape.at(-1)) continue
     if (other.type.shape.length === y.shape.length && count(other.type.shape) === count(y.shape))
-      return { does: 'bias', bias: v }
+      return does === 'bias' ? { does, bias: v } : { does, factor: v }
   }
   return undefined
 }
@@ -168,8 +168,10 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
     check: (node) => check(node, combine),
     eval: (node, inputs) => [broadcastEval(node, inputs, evalElement(node, combine))],
     lower: (node) => lower(node, combine),
+    quantize: () => ({ output: 'own', ...(combine !== 'div' && { scaling: true }) }),
     ...ELEMENTWISE,
-    ...(combine === 'add' && { effect: biasOf }),
+    ...(combine === 'add' && { effect: (node: Node<Binary>) => alongChannels(node, 'bias') }),
+    ...(combine === 'mul' && { effect: (node: Node<Binary>) => alongChannels(node, 'scale') }),
     bounds(node, [a, b]) {
       // A difference or product grows with one operand and may fall with the other.
       if (combine !== 'add' || !a || !b || a.least.length !== b.least.length) return undefined

@@ -99,6 +99,14 @@ export const cast: Op<Cast> = {
   spelled: {
     tflite: [
       {
+        // How converters widen float16 weights; `dequantize` reads it.
+        name: 'DEQUANTIZE',
+        code: 6,
+        options: { id: 38, fields: {} },
+        write: ({ inputs, attrs }) =>
+          inputs[0]!.type.dtype === 'f16' && attrs.to === 'f32' ? { inputs, options: {} } : undefined,
+      },
+      {
         name: 'CAST',
         code: 53,
         options: {

@@ -72,6 +72,7 @@ const clampOp: Op<Clamp> = {
   },
 
   lower,
+  quantize: () => ({ output: 'own' }),
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
   permute: ({ attrs }, perm) => ({ attrs, perm }),

@@ -4,14 +4,23 @@
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
 import type { Node, TensorType } from '../../ir/graph.ts'
-import type { Op } from '../../ir/op.ts'
+import type { Op, Weighted } from '../../ir/op.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { type Accumulating, absorbEpilogue, checkAccumulation, evalSum, numbers, sumType } from '../accumulate.ts'
 import { narrowSums, type Sums, sumBounds } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { CONV_2D, readConv, writeConv } from '../conv_options.ts'
 import { hybrid } from '../hybrid/op.ts'
-import { absorbPad, eachTap, expectWindow, padFirst, rowsOfWindow, type Window, windowOutput } from '../window.ts'
+import {
+  absorbPad,
+  eachTap,
+  expectWindow,
+  padFirst,
+  pixels,
+  regionOfWindow,
+  type Window,
+  windowOutput,
+} from '../window.ts'
 import { lower } from './lower.ts'
 
 export type Conv2d = Accumulating & Window & { readonly groups: number }
@@ -33,6 +42,29 @@ function sumsOf({ inputs, attrs: { groups, pad } }: Node<Conv2d>): Sums {
       const c0 = Math.floor(o / (O / groups)) * CG
       for (let t = 0, i = o * taps * CG; t < taps; t++) for (let c = 0; c < CG; c++) visit(i++, c0 + c)
     },
+  }
+}
+
+function weighted({ inputs, outputs, attrs }: Node<Conv2d>): Weighted {
+  const { groups, clamp, stride, dilation, pad } = attrs
+  const [O, KH, KW, CG] = inputs[1]!.type.shape
+  return {
+    input: 1,
+    axis: 0,
+    clamp,
+    products(row, o, visit) {
+      const c0 = Math.floor(o / (O / groups)) * CG
+      const pixel = pixels(inputs[0]!.type.shape, outputs[0].type.shape, attrs, row)
+      for (let kh = 0, i = o * KH * KW * CG; kh < KH; kh++)
+        for (let kw = 0; kw < KW; kw++) {
+          const at = pixel(kh, kw)
+          for (let c = c0; c < c0 + CG; c++) visit(i++, c, at < 0 ? -1 : at + c)
+        }
+    },
+    ...(groups === 1 && {
+      dynamic: (build, [x, w, b], result) =>
+        hybrid(build, [x, w, b], { stride, dilation, pad, clamp }, w.type.quant!.scale.length !== 1, result),
+    }),
   }
 }
 
@@ -116,10 +148,12 @@ export const conv2d: Op<Conv2d> = {
 
   cost: (node) => costOf(node, count(node.outputs[0].type.shape) * count(node.inputs[1]!.type.shape.slice(1))),
 
-  rows: (node, out) => rowsOfWindow(node, node.inputs[1]!.type.shape[1], out),
+  region: (node, out) => regionOfWindow(node, node.inputs[1]!.type.shape.slice(1, 3), out),
 
   absorb: (node, effect, other, side, input) =>
     absorbPad(node, effect, other, side, input) ?? absorbEpilogue(node, effect, other, side),
+
+  quantize: (node) => ({ output: 'own', scaling: true, weights: weighted(node) }),
 
   bounds: (node, [x]) => sumBounds(node, sumsOf(node), x),
   narrow: (node, free, inputs) =>

@@ -17,7 +17,8 @@ import {
   eachTap,
   expectWindow,
   padFirst,
-  rowsOfWindow,
+  pixels,
+  regionOfWindow,
   WINDOW_FIELDS,
   type Window,
   windowOutput,
@@ -133,10 +134,35 @@ export const depthwiseConv2d: Op<DepthwiseConv2d> = {
 
   cost: (node) => costOf(node, count(node.outputs[0].type.shape) * count(node.inputs[1]!.type.shape.slice(1, 3))),
 
-  rows: (node, out) => rowsOfWindow(node, node.inputs[1]!.type.shape[1], out),
+  inPlaceByChannel({ inputs: [x], outputs: [y] }) {
+    const [from, to] = [x!.type, y.type]
+    return from.dtype === to.dtype && from.shape[3] === to.shape[3] && count(to.shape) <= count(from.shape) ? [0] : []
+  },
+
+  region: (node, out) => regionOfWindow(node, node.inputs[1]!.type.shape.slice(1, 3), out),
 
   absorb: (node, effect, other, side, input) =>
     absorbPad(node, effect, other, side, input) ?? absorbEpilogue(node, effect, other, side),
+
+  quantize: ({ inputs, outputs, attrs }) => ({
+    output: 'own',
+    scaling: true,
+    weights: {
+      input: 1,
+      axis: 3,
+      clamp: attrs.clamp,
+      products(row, o, visit) {
+        const [, KH, KW, O] = inputs[1]!.type.shape
+        const c = Math.floor((o * inputs[0]!.type.shape[3]) / O)
+        const pixel = pixels(inputs[0]!.type.shape, outputs[0].type.shape, attrs, row)
+        for (let kh = 0, i = o; kh < KH; kh++)
+          for (let kw = 0; kw < KW; kw++, i += O) {
+            const at = pixel(kh, kw)
+            visit(i, c, at < 0 ? -1 : at + c)
+          }
+      },
+    },
+  }),
 
   bounds: (node, [x]) => sumBounds(node, sumsOf(node), x),
   narrow: (node, free, inputs) => narrowSums(node, sumsOf(node), { output: 3 }, free, inputs),

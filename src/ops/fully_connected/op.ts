@@ -131,6 +131,24 @@ export const fullyConnected: Op<FullyConnected> = {
 
   absorb: (node, effect, other, side) => absorbEpilogue(node, effect, other, side),
 
+  quantize({ inputs, attrs: { clamp } }) {
+    const K = inputs[1]!.type.shape[1]
+    const C = inputs[0]!.type.shape.at(-1) ?? 1
+    return {
+      output: 'own',
+      scaling: true,
+      weights: {
+        input: 1,
+        axis: 0,
+        clamp,
+        products(row, n, visit) {
+          for (let k = 0; k < K; k++) visit(n * K + k, K % C === 0 ? k % C : 0, row * K + k)
+        },
+        dynamic: (build, operands, result) => hybridFullyConnected(build, operands, clamp, false, result),
+      },
+    }
+  },
+
   bounds(node, [x]) {
     const sums = sumsOf(node)
     return sums && sumBounds(node, sums, x)

@@ -125,5 +125,6 @@ export const gather: Op<Gather> = {
   },
 
   lower,
+  quantize: () => ({ output: 'shared' }),
   cost: (node) => costOf(node, 0),
 }

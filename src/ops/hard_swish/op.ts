@@ -85,6 +85,7 @@ export const hardSwish: Op<HardSwish> = {
     ])
   },
 
+  quantize: () => ({ output: 'own' }),
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
 }

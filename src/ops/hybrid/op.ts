@@ -11,6 +11,7 @@ import { count } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
 import { CONV_2D, FULLY_CONNECTED, writeConv } from '../conv_options.ts'
+import { conv2d } from '../conv2d/op.ts'
 import { parameters } from '../parameters.ts'
 import { type Clamp, clampToTflite, expectDtype } from '../quant.ts'
 import { reshape } from '../shape/reshape.ts'
@@ -84,6 +85,22 @@ function lower(node: Node<HybridConv2d>): Call {
       { value: y },
     ],
   }
+}
+
+/** The convolution of float32 by the weights' real values. */
+function real(node: Node<HybridConv2d>, around: Surroundings): Node | undefined {
+  const before = quantiser(node, around)
+  const [, w, , , b] = node.inputs as Value[]
+  if (!before || w.storage !== 'const') return undefined
+  const { scale, zero } = w.type.quant!
+  const size = count(w.type.shape.slice(1))
+  const data = Float32Array.from(w.data as Int8Array, (q, i) => {
+    const o = scale.length === 1 ? 0 : Math.floor(i / size)
+    return scale[o] * (q - zero[o])
+  })
+  const weights: Value = { ...w, type: { dtype: 'f32', shape: w.type.shape }, data }
+  const attrs = { ...node.attrs, groups: 1 }
+  return { ...node, op: conv2d, attrs, inputs: [before.inputs[0], weights, b] } as Node
 }
 
 /** The node that quantises for `node`, if it does so for all its operands. */
@@ -203,6 +220,7 @@ export const hybridConv2d: Op<HybridConv2d> = {
   },
 
   lower,
+  real,
   cost: (node) => costOf(node, count(node.outputs[0].type.shape) * count(node.inputs[1]!.type.shape.slice(1))),
 }
 

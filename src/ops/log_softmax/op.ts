@@ -100,6 +100,7 @@ export const logSoftmax: Op<LogSoftmax> = {
     return [y]
   },
   lower: (node) => (node.inputs[0]!.type.dtype === 'i8' ? lowerInt8(node) : lower(node)),
+  quantize: () => ({ output: 'fixed' }),
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
 }

@@ -160,6 +160,7 @@ export const matmul: Op<Matmul> = {
   check,
   eval: (node, [a, b]) => [evaluate(node, a!, b!)],
   lower,
+  quantize: () => ({ output: 'own', scaling: true }),
   cost: (node) =>
     costOf(node, count(node.outputs[0].type.shape) * sizes([node.inputs[0]!.type, node.inputs[1]!.type], node.attrs).K),
 }

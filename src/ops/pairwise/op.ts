@@ -116,6 +116,7 @@ function pairwise(
       return broadcastCall(name, node, NOTHING, (x) => stepsOf(row.expr(x, num)))
     },
 
+    quantize: () => (row.stored && !row.result ? { output: row.stored === 'raw' ? 'shared' : 'own' } : undefined),
     ...ELEMENTWISE,
   }
   return op

@@ -31,7 +31,7 @@ import {
   WINDOW_FIELDS,
   type Window,
   windowOutput,
-  windowRows,
+  windowRegion,
 } from '../window.ts'
 import { lowerAverage, lowerMax, lowerNorm } from './lower.ts'
 import { onnxPool } from './onnx.ts'
@@ -226,12 +226,13 @@ function pool(
       return [Y]
     },
     lower,
+    quantize: () => (name === 'lp_pool2d' ? undefined : { output: 'shared' }),
     cost: (node) => costOf(node, 0),
-    rows(node, out) {
+    region(node, out) {
       const { kernel, counted } = node.attrs
       if (counted) return undefined
-      const { input, pad } = windowRows(windowOf(node.attrs), node.inputs[0]!.type.shape[1], kernel[0], out)
-      return { inputs: [input], attrs: { ...node.attrs, pad } }
+      const under = windowRegion(windowOf(node.attrs), node.inputs[0]!.type.shape.slice(1, 3), kernel, out)
+      return under && { inputs: [under.input], attrs: { ...node.attrs, pad: under.pad } }
     },
     absorb(node, effect, other, side) {
       if (side !== 'after' || effect.does !== 'clamp') return undefined

@@ -9,6 +9,7 @@ import { requant } from '../../loops/arith.ts'
 import { roundEven } from '../../loops/float.ts'
 import { count, newData } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
+import { cast } from '../cast/op.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
 import { shaped } from '../elementwise.ts'
 import { expectDtype, perTensor, rangeOf, roundAway } from '../quant.ts'
@@ -105,7 +106,7 @@ export const quantize: Op<Quantize> = {
   },
 }
 
-/** scale * (x - zero) in f32, of i8, u8 or i16 with one scale. TFLite DEQUANTIZE, ONNX DequantizeLinear. */
+/** scale * (x - zero) in f32, of i8, u8 or i16 with one scale. TFLite DEQUANTIZE (of f16 it is a `cast`), ONNX DequantizeLinear. */
 export const dequantize: Op<Dequantize> = {
   name: 'dequantize',
 
@@ -115,7 +116,10 @@ export const dequantize: Op<Dequantize> = {
         name: 'DEQUANTIZE',
         code: 6,
         options: { id: 38, fields: {} },
-        read: (build, { inputs, result }) => build.add(dequantize, inputs, {}, result),
+        read: (build, { inputs, result }) =>
+          inputs[0]?.type.dtype === 'f16'
+            ? build.add(cast, inputs, { to: 'f32' }, result)
+            : build.add(dequantize, inputs, {}, result),
         write: ({ inputs }) => ({ inputs, options: {} }),
       },
     ],

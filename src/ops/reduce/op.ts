@@ -237,6 +237,7 @@ function reduction(r: Reduction): Op<Reduce> {
     eval: (node, [x]) => [requantises(node, r) ? evaluateQuantised(node, r, x!) : evaluate(node, r, x!)],
     lower: (node) => lower(node, r),
     empty: true,
+    quantize: () => (r.quantised.includes('i8') ? { output: r.combine === 'add' ? 'own' : 'shared' } : undefined),
     cost: (node) => costOf(node, 0),
     bounds: (node, [x]) => bounds(node, r, x),
     narrow: (node, free) => (reducesChannels(node) ? undefined : together(node, free)),

@@ -116,5 +116,6 @@ export const resizeNearest: Op<ResizeNearest> = {
 
   lower,
 
+  quantize: () => ({ output: 'shared' }),
   cost: (node) => costOf(node, 0),
 }

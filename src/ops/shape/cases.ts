@@ -2,6 +2,7 @@ import type { DType } from '../../ir/graph.ts'
 import { f32, i8, type OpCase, opCase } from '../case.ts'
 import { concat } from './concat.ts'
 import { pad } from './pad.ts'
+import { paste } from './paste.ts'
 import { reshape } from './reshape.ts'
 import { splice } from './splice.ts'
 import { transpose } from './transpose.ts'
@@ -159,6 +160,13 @@ export const cases: readonly OpCase[] = [
       const [x, y] = [b.input('x', of([2, 4, 3, 2])), b.input('y', of([2, 2, 3, 2]))]
       return b.one(splice, [x, y, x], { from: [1, 0, 3], rows: [2, 2, 1] })
     }),
+    ...[true, false].map((onto) =>
+      opCase(`paste ${type}: a rectangle ${onto ? 'into an image' : 'alone'}`, (b) => {
+        const part = b.input('part', of([1, 3, 4, 2]))
+        const attrs = { from: [1, 0], to: [2, 3], size: [2, 3], shape: [1, 5, 6, 2] }
+        return b.one(paste, onto ? [part, b.input('x', of([1, 5, 6, 2]))] : [part], attrs)
+      }),
+    ),
     ...Object.entries(RESHAPES).map(([name, [from, shape]]) =>
       opCase(`reshape ${type}: ${name}`, (b) => b.one(reshape, [b.input('x', of(from))], { shape })),
     ),

@@ -106,11 +106,15 @@ export const concat: Op<Concat> = {
   },
 
   lower,
-  rows: (node, out) =>
-    node.attrs.axis > 1 && node.outputs[0].type.shape.length === 4
-      ? { inputs: node.inputs.map(() => out), attrs: node.attrs }
-      : undefined,
+  region({ attrs, inputs, outputs }, out) {
+    const { shape } = outputs[0].type
+    const whole = out.columns.to - out.columns.from === shape[2]
+    if (shape.length !== 4 || attrs.axis < 2 || (attrs.axis === 2 && !whole)) return undefined
+    const columns = (x: Value) => (attrs.axis === 2 ? { from: 0, to: x.type.shape[2] } : out.columns)
+    return { inputs: inputs.map((x) => ({ rows: out.rows, columns: columns(x!) })), attrs }
+  },
   empty: true,
   permute: ({ attrs: { axis } }, perm) => ({ attrs: { axis: perm[axis] }, perm }),
+  quantize: () => ({ output: 'shared' }),
   cost: (node) => costOf(node, 0),
 }

@@ -8,7 +8,7 @@ import * as L from '../../loops/build.ts'
 import { count, type Data, type Expr, newData, type Stmt } from '../../loops/ir.ts'
 import { together } from '../channels.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
-import { rangeOf } from '../quant.ts'
+import { quantizeReal, rangeOf } from '../quant.ts'
 import { constantNumbers, int32Constant, operand, reading } from '../tflite.ts'
 import { elementOf, expectMoved } from './copy.ts'
 
@@ -181,6 +181,12 @@ export const pad: Op<Pad> = {
   },
 
   lower,
+  quantize: ({ attrs }) => ({
+    output: 'shared',
+    attrs({ scale, zero }) {
+      return { ...attrs, value: quantizeReal(attrs.value, scale[0], zero[0]) }
+    },
+  }),
   cost: (node) => costOf(node, 0),
   permute({ attrs: { low, high, value } }, perm) {
     const back = perm.map((_, d) => perm.indexOf(d))

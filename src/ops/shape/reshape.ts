@@ -106,6 +106,7 @@ export const reshape: Op<Reshape> = {
   },
 
   empty: true,
+  quantize: () => ({ output: 'shared' }),
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
   permute: withoutUnits,

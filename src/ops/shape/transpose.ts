@@ -102,6 +102,7 @@ export const transpose: Op<Transpose> = {
 
   lower,
   empty: true,
+  quantize: () => ({ output: 'shared' }),
   cost: (node) => costOf(node, 0),
   inPlace: (node) => (movesNothing(node) ? [0] : []),
   effect: (node) => ({ does: movesNothing(node) ? 'copy' : 'transpose', perm: node.attrs.perm }),

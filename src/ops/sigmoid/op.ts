@@ -99,6 +99,7 @@ function sigmoid(curve: Curve, name: string, code: number, onnx: string): Op<Sig
       return [type.dtype === 'i8' ? Int8Array.from(numbers(x), of) : Int16Array.from(numbers(x), of)]
     },
     lower: (node) => lower(curve, node),
+    quantize: () => ({ output: 'fixed' }),
     cost: (node) => costOf(node, 0),
     inPlace: () => [0],
     permute: ({ attrs }, perm) => ({ attrs, perm }),

@@ -146,5 +146,6 @@ export const slice: Op<Slice> = {
   },
   lower,
   empty: true,
+  quantize: () => ({ output: 'shared' }),
   cost: (node) => costOf(node, 0),
 }

@@ -119,6 +119,7 @@ export const softmax: Op<Softmax> = {
     const { dtype } = node.inputs[0]!.type
     return dtype === 'f32' ? lowerFloat(node) : dtype === 'i16' ? lower16(node) : lowerStored(node)
   },
+  quantize: () => ({ output: 'fixed' }),
   cost: (node) => costOf(node, 0),
   inPlace: ({ inputs, outputs }) => (inputs[0]!.type.dtype === outputs[0].type.dtype ? [0] : []),
   permute: ({ attrs }, perm) => (perm.at(-1) === perm.length - 1 ? { attrs, perm } : undefined),

@@ -156,4 +156,5 @@ export const transposeConv: Op<TransposeConv> = {
   },
 
   absorb: (node, effect, other, side) => absorbEpilogue(node, effect, other, side),
+  quantize: ({ attrs }) => ({ output: 'own', weights: { input: 1, axis: 0, clamp: attrs.clamp } }),
 }

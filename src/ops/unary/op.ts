@@ -190,6 +190,7 @@ export function unary(
     },
 
     lower: (node) => (isStored(node) ? lowerStored(name, row, node) : lowerPlain(name, row, node)),
+    quantize: () => (storedTypes(name, row).includes('i8') ? { output: 'own' } : undefined),
     ...ELEMENTWISE,
   }
   return op

@@ -24,6 +24,7 @@ import {
 } from './gather.ts'
 import { type Channel, epilogueWords, type Form, shortForm } from './requantize.ts'
 import { TILES, type Tile, tileCost, tileMeans, tileRoutine } from './tile.ts'
+import { type Totals, totalsCost, totalsMeans, totalsRoutine, totalWeight, totalWords } from './weight_zero.ts'
 
 /** An index into the buffer as one row of elements. */
 export function flat({ buf, at }: Pick<SumOfProducts['x'], 'buf' | 'at'>): Affine {
@@ -67,7 +68,7 @@ export interface Windows {
 export function windowsOf(s: SumOfProducts): Windows | undefined {
   const { shape } = s.x.buf
   const rank = shape.length
-  const channels = s.multiplier.length
+  const channels = s.bias.length
   const channelLoop = s.outputs.find((l) => s.channel.terms.get(l.v) === 1)
   const numbered = s.channel.base === 0 && s.channel.terms.size === (channelLoop ? 1 : 0)
   if (!numbered || (channelLoop?.extent ?? 1) !== channels) return undefined
@@ -182,8 +183,15 @@ export function channelWords(windows: Windows, channel: number): Int8Array {
   return data
 }
 
-/** Bias, weights and requantisation of every group, as the tile's routine reads them. */
-function pack(s: SumOfProducts, tile: Tile, form: Form, weights: readonly Int8Array[], groups: readonly number[]) {
+/** Bias, weights and requantisation of every group, as the tile's routine reads them; `inputs` are those of a window. */
+function pack(
+  s: SumOfProducts,
+  tile: Tile,
+  form: Form,
+  weights: readonly Int8Array[],
+  groups: readonly number[],
+  inputs: number,
+) {
   const { channels: C, words } = tile
   const own = epilogueWords(tile.form)
   const size = C + words * C + C * own
@@ -191,8 +199,9 @@ function pack(s: SumOfProducts, tile: Tile, form: Form, weights: readonly Int8Ar
   groups.forEach((first, g) => {
     for (let c = 0; c < C; c++) {
       const w = weights[first + c]
-      let [start, even, odd] = [s.bias[first + c], 0, 0]
-      for (let k = 0; k < words; k++) {
+      let [start, even, odd] = [s.bias[first + c] + inputs * s.zeroX * s.zeroW, 0, 0]
+      for (let k = w.length / 4; k < words; k++) data[g * size + C + k * C + c] = totalWeight(s.zeroW)!
+      for (let k = 0; k < w.length / 4; k++) {
         const [a, b, p, q] = w.subarray(4 * k, 4 * k + 4)
         even += a + p
         odd += b + q
@@ -213,7 +222,7 @@ function pack(s: SumOfProducts, tile: Tile, form: Form, weights: readonly Int8Ar
   return { data, size }
 }
 
-export function rangesOf(s: SumOfProducts, weights: readonly Int8Array[]): Channel[] {
+export function rangesOf(s: SumOfProducts, weights: readonly (Int8Array | Int16Array)[]): Channel[] {
   return weights.map((row, c) => {
     let [low, high] = [s.bias[c], s.bias[c]]
     for (const w of row) {
@@ -225,10 +234,19 @@ export function rangesOf(s: SumOfProducts, weights: readonly Int8Array[]): Chann
   })
 }
 
+/** Weights without their zero point; what fills up words stays 0. */
+function centred({ s, length }: Windows, weights: readonly Int8Array[]): readonly (Int8Array | Int16Array)[] {
+  if (s.zeroW === 0) return weights
+  const run = 4 * Math.ceil(length / 4)
+  return weights.map((w) => Int16Array.from(w, (v, i) => (i % run < length ? v - s.zeroW : 0)))
+}
+
 interface Choice {
   readonly tile: Tile
   readonly widen: Widen
   readonly source: Source
+  /** Where weights have a zero point. */
+  readonly totals?: Totals
 }
 
 /** The tile and the source that take the fewest instructions. */
@@ -242,35 +260,38 @@ function choose(windows: Windows, form: Form): Choice | undefined {
   for (const source of [...(whole ? [direct(windows)] : []), strip(windows)])
     for (const [pixels, size] of TILES) {
       if (pixels > source.pixels || size > channels || (pixels - 1) * channels + size > 4096) continue
-      const tile = { pixels, channels: size, words: words * runs, stride: channels, form }
       const widen = { pixels, runs, words, step: source.step, stride: source.stride }
+      const totals = s.zeroW === 0 ? undefined : { ...widen, last: length - 4 * (words - 1) }
+      const more = totals ? totalWords(totals) : 0
+      const tile = { pixels, channels: size, words: words * runs + more, stride: channels, form }
       const groups = groupsOf(channels, size).length
       const turns = Math.ceil(source.pixels / pixels)
       const lines = source.around.reduce((n, l) => n * l.extent, 1)
       const copies = source.strip ? runs * rowCost(source.strip.row) : 0
-      const cost = lines * (copies + turns * (widenCost(widen) + 20 + tileCost(tile, groups)))
-      if (!best || cost < best.cost) best = { cost, choice: { tile, widen, source } }
+      const gather = widenCost(widen) + (totals ? totalsCost(totals) : 0)
+      const cost = lines * (copies + turns * (gather + 20 + tileCost(tile, groups)))
+      if (!best || cost < best.cost) best = { cost, choice: { tile, widen, source, ...(totals && { totals }) } }
     }
   return best?.choice
 }
 
 function shaped(call: Call): Call | undefined {
-  const s = sumOfProducts(call)
+  const s = sumOfProducts(call, { zeroW: true })
   const windows = s && windowsOf(s)
-  if (!windows || s.low !== -128 || s.high !== 127) return undefined
+  if (!windows || s.low !== -128 || s.high !== 127 || totalWeight(s.zeroW) === undefined) return undefined
   const weights = Array.from({ length: windows.channels }, (_, c) => channelWords(windows, c))
   // 256 * -128 - 128 has no place in 16 bits
-  if (weights.some((w) => w.includes(-128))) return undefined
-  const form = shortForm(rangesOf(s, weights), { zero: s.zeroY, low: s.low, high: s.high })
+  if (weights.some((w) => w.some((v, i) => i % 2 === 0 && v === -128 && w[i + 1] < 0))) return undefined
+  const form = shortForm(rangesOf(s, centred(windows, weights)), { zero: s.zeroY, low: s.low, high: s.high })
   if (!form || (form.signed && form.shift === undefined)) return undefined
   const choice = choose(windows, form)
   if (!choice) return undefined
-  const { tile, widen, source } = choice
+  const { tile, widen, source, totals } = choice
 
   let names = 0
   const name = (base: string) => `${base}${names++}`
   const groups = groupsOf(windows.channels, tile.channels)
-  const packed = pack(s, tile, form, weights, groups)
+  const packed = pack(s, tile, form, weights, groups, widen.runs * windows.length)
   const x = L.buffer('x', 'i8', [count(s.x.buf.shape)])
   const w = L.buffer('w', 'i32', [groups.length, packed.size])
   const y = L.buffer('y', 'i8', [count(s.y.buf.shape)], 'write')
@@ -334,6 +355,15 @@ function shaped(call: Call): Call | undefined {
       routine: widenRoutine(widen),
       args: [L.load(read, from), L.load(px, 0, 0, 0)],
     }
+    const behind = widen.runs * widen.words
+    const total: Stmt = totals
+      ? {
+          s: 'asm',
+          means: totalsMeans(totals, read, px, from, behind, name),
+          routine: totalsRoutine(totals),
+          args: [L.load(read, from), L.load(px, behind, 0, 0)],
+        }
+      : L.block()
     const to = L.add(place(windows.y), L.mul(first, tile.stride))
     const whole = Math.floor(windows.channels / tile.channels)
     const part = (group: number, n: number, channel: number): Stmt => ({
@@ -345,6 +375,7 @@ function shaped(call: Call): Call | undefined {
     return [
       declare,
       gather,
+      total,
       part(0, whole, 0),
       ...(groups.length > whole ? [part(whole, 1, windows.channels - tile.channels)] : []),
     ]

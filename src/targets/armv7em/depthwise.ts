@@ -1,7 +1,8 @@
 // Sums of products with a window of its own for each channel (depthwise convolutions). Four channels at a time become planes
 // with the padding around them; a routine walks one plane. A word at an even place gives A(s) = (x[s], x[s + 2]) by
 // SXTB16 and A(s + 1) by SXTB16 of the word turned by 8 bits; taps are taken in pairs (w[t], w[t + 2]) by SMLAD, the odd
-// one out by SMLABB or SMLATB. Weights hold 256 * w, so that sums are as `requantize` wants them.
+// one out by SMLABB or SMLATB. Weights hold 256 * w, so that sums are as `requantize` wants them, or 128 * w where those have no
+// room in 16 bits or their sums in 32.
 
 import type { Arg, Call } from '../../ir/op.ts'
 import type { Affine } from '../../loops/affine.ts'
@@ -112,8 +113,6 @@ interface Plane {
 }
 
 const REGISTERS = 5
-/** Rows of a window that become planes one by one. */
-const UNROLLED = 8
 
 /** Whether the weights of all rows stay in registers. */
 function isResident({ row, column, outputs, form }: Pick<Plane, 'row' | 'column' | 'outputs' | 'form'>): boolean {
@@ -273,23 +272,24 @@ function planeRoutine(plane: Plane): Routine {
   )
 }
 
-/** r0: the first of four channels in the input, r1: its place in the first plane; planes are `size` bytes apart. */
+/**
+ * r0: the first of four channels in the input, r1: its place in the first plane; planes are `size` bytes apart. With the
+ * flags of bytes 0 and 2 set, SEL puts the same channels of two pixels side by side.
+ */
 function planesRoutine({ column, channels, width }: Plane, rows: number, size: number): Routine {
   const W = column.input
   const to = [1, 10, 11, 12]
-  const halves = (turn: string, even: number, odd: number) => [
-    ...[2, 3, 4, 5].map((r) => `uxtb16 ${reg(turn ? r : r + 4)}, ${reg(r)}${turn}`),
-    ...(turn
-      ? ['orr r2, r2, r3, lsl #8', 'orr r4, r4, r5, lsl #8', 'pkhbt r3, r2, r4, lsl #16', 'pkhtb r4, r4, r2, asr #16']
-      : ['orr r6, r6, r7, lsl #8', 'orr r8, r8, r9, lsl #8', 'pkhbt r7, r6, r8, lsl #16', 'pkhtb r8, r8, r6, asr #16']),
-    `str ${turn ? 'r3' : 'r7'}, [${reg(to[even])}], #4`,
-    `str ${turn ? 'r4' : 'r8'}, [${reg(to[odd])}], #4`,
-  ]
-  const four = [
-    ...[0, 1, 2, 3].map((i) => `ldr ${reg(2 + i)}, [r0, #${i * channels}]`),
-    ...halves('', 0, 2),
-    ...halves(', ror #8', 1, 3),
-    ...addConstant(0, 4 * channels, 2),
+  const four = (from: number) => [
+    ...[0, 1, 2, 3].map((i) => `ldr ${reg(2 + i)}, [r0, #${(from + i) * channels}]`),
+    ...['lsl r6, r3, #8', 'sel r6, r2, r6', 'lsl r7, r5, #8', 'sel r7, r4, r7'],
+    ...['lsr r2, r2, #8', 'sel r2, r2, r3', 'lsr r4, r4, #8', 'sel r4, r4, r5'],
+    ...[
+      'pkhbt r3, r6, r7, lsl #16',
+      'pkhbt r5, r2, r4, lsl #16',
+      'pkhtb r7, r7, r6, asr #16',
+      'pkhtb r4, r4, r2, asr #16',
+    ],
+    ...[3, 5, 7, 4].map((r, i) => `str ${reg(r)}, [${reg(to[i])}], #4`),
   ]
   const one = [
     'ldr r2, [r0]',
@@ -302,27 +302,26 @@ function planesRoutine({ column, channels, width }: Plane, rows: number, size: n
   const overlap = [
     ...addConstant(0, -over * channels, 2),
     ...to.map((r) => `sub ${reg(r)}, ${reg(r)}, #${over}`),
-    ...four,
+    ...four(0),
+    ...addConstant(0, 4 * channels, 2),
   ]
+  const twice = groups % 2 === 0 && 7 * channels < 4096 ? 2 : 1
+  const fours = [...four(0), ...(twice === 2 ? four(4) : []), ...addConstant(0, 4 * twice * channels, 2)]
   const line =
     W < 4
       ? Array.from({ length: W }, () => one).flat()
       : [
-          ...(groups > 1 ? [`movw lr, #${groups}`, '2:', ...four, 'subs lr, lr, #1', 'bne 2b'] : four),
+          ...(groups > twice ? [`movw lr, #${groups / twice}`, '2:', ...fours, 'subs lr, lr, #1', 'bne 2b'] : fours),
           ...(over ? overlap : []),
         ]
+  const counted = ['ldr r3, [sp]', 'subs r3, r3, #1', 'str r3, [sp]', 'bne 1b', 'add sp, sp, #4']
   return routine(`planes_${rows}x${W}_${width}_${size}_${channels}`, 0, [
-    `movw r3, #${rows}`,
-    'push {r3}',
+    ...(rows > 1 ? [`movw r3, #${rows}`, 'push {r3}'] : []),
+    ...(W < 4 ? [] : ['mov r2, #0x00ff00ff', 'uadd8 r2, r2, r2']),
     ...to.slice(1).flatMap((r, i) => [`mov ${reg(r)}, ${reg(to[i])}`, ...addConstant(r, size, 2)]),
-    '1:',
+    ...(rows > 1 ? ['1:'] : []),
     ...line,
-    ...(rows > 1 ? to.flatMap((r) => addConstant(r, width - W, 2)) : []),
-    'ldr r3, [sp]',
-    'subs r3, r3, #1',
-    'str r3, [sp]',
-    'bne 1b',
-    'add sp, sp, #4',
+    ...(rows > 1 ? [...to.flatMap((r) => addConstant(r, width - W, 2)), ...counted] : []),
   ])
 }
 
@@ -403,7 +402,7 @@ function planesMeans(
 }
 
 /** Start, requantisation and weights of every channel. */
-function pack({ s, channels, weight }: Depthwise, plane: Plane, form: Form): { data: Int32Array; size: number } {
+function pack({ s, channels, weight }: Depthwise, plane: Plane, { form, gain }: Proved) {
   const own = epilogueWords(form)
   const { lanes, words } = lanesOf(plane, isResident(plane))
   const size = 1 + own + words
@@ -412,12 +411,12 @@ function pack({ s, channels, weight }: Depthwise, plane: Plane, form: Form): { d
     const at = c * size
     let sum = 0
     for (const { kh, kw, word, top } of lanes) {
-      const w = weight(c, kh, kw)
+      const w = weight(c, kh, kw) - s.zeroW
       sum += w
-      data[at + 1 + own + word] |= top ? w << 24 : (w << 8) & 0xffff
+      data[at + 1 + own + word] |= top ? (gain * w) << 16 : (gain * w) & 0xffff
     }
     const { multiplier, offset, shift, negative } = form.channels[c]
-    data[at] = (256 * (s.bias[c] - s.zeroX * sum)) | 0
+    data[at] = (gain * (s.bias[c] - s.zeroX * sum)) | 0
     data.set(
       [multiplier, offset, ...(form.signed ? [negative] : []), ...(form.shift === undefined ? [shift] : [])],
       at + 1,
@@ -426,33 +425,57 @@ function pack({ s, channels, weight }: Depthwise, plane: Plane, form: Form): { d
   return { data, size }
 }
 
-function formOf({ s, channels, row, column, weight }: Depthwise): Form | undefined {
+/** A form, and by how much weights and sums are multiplied. */
+interface Proved {
+  readonly form: Form
+  readonly gain: number
+}
+
+function formOf({ s, channels, row, column, weight }: Depthwise): Proved | undefined {
+  let most = 0
   const rows = Array.from({ length: channels }, (_, c) => {
     let [low, high] = [s.bias[c], s.bias[c]]
     for (let kh = 0; kh < row.taps; kh++)
       for (let kw = 0; kw < column.taps; kw++) {
-        const [p, q] = [(-128 - s.zeroX) * weight(c, kh, kw), (127 - s.zeroX) * weight(c, kh, kw)]
+        const w = weight(c, kh, kw) - s.zeroW
+        const [p, q] = [(-128 - s.zeroX) * w, (127 - s.zeroX) * w]
+        most = Math.max(most, Math.abs(w + 0.5))
         low += Math.min(p, q)
         high += Math.max(p, q)
       }
     return { low, high, multiplier: s.multiplier[c], shift: s.shift[c] }
   })
-  const form = shortForm(rows, { zero: s.zeroY, low: s.low, high: s.high })
-  return form?.signed && form.shift === undefined ? undefined : form
+  for (const gain of most < 128 ? [256, 128] : [128]) {
+    const form = shortForm(rows, { zero: s.zeroY, low: s.low, high: s.high }, gain)
+    if (form && !(form.signed && form.shift === undefined)) return { form, gain }
+  }
+  return undefined
+}
+
+/** The first `rows` rows of an image as runs [first, rows] that stand together. */
+export function rowsApart(arg: Arg, rows: number): [number, number][] {
+  if (!('value' in arg) || !arg.value.parts) return [[0, rows]]
+  const runs: [number, number][] = []
+  let first = 0
+  for (const part of arg.value.parts) {
+    if (first < rows) runs.push([first, Math.min(part.rows, rows - first)])
+    first += part.rows
+  }
+  return runs
 }
 
 function shaped(call: Call): Call | undefined {
-  const s = sumOfProducts(call)
+  const s = sumOfProducts(call, { zeroW: true })
   const d = s && depthwiseOf(s)
   if (!d || d.channels < 4 || s.low !== -128 || s.high !== 127) return undefined
-  const form = formOf(d)
-  const plane = form && planeOf(d, form)
+  const proved = formOf(d)
+  const plane = proved && planeOf(d, proved.form)
   if (!plane) return undefined
   const { row, column, channels, width, height } = plane
   const size = width * height
   const rows = Math.min(row.input, height - row.before)
   if (rows < 1) return undefined
-  const packed = pack(d, plane, form)
+  const packed = pack(d, plane, proved)
   let names = 0
   const name = (base: string) => `${base}${names++}`
   const x = L.buffer('x', 'i8', [count(s.x.buf.shape)])
@@ -464,25 +487,26 @@ function shaped(call: Call): Call | undefined {
   const fill: Stmt = {
     s: 'asm',
     means: fillMeans(planes, L.int(0), 4 * size, L.load(zero, 0), name),
-    routine: fillRoutine(4 * size),
+    routine: fillRoutine(4 * size, true),
     args: [L.load(planes, 0), L.int(0), bytes],
   }
   const inside = row.before * width + column.before
-  const quad = (n: Expr, first: Expr): Stmt[] => {
+  const apart = rowsApart(s.x.arg, rows)
+  /** Of four channels those from `skip` on: the others are done, and may be overwritten. */
+  const quad = (n: Expr, first: Expr, skip = 0): Stmt[] => {
     const from = L.add(L.mul(n, row.input * column.input * channels), first)
-    // a few rows for one or two lines of outputs may stand apart
-    const blocks = rows <= 2 * UNROLLED && row.output <= 2 ? rows : 1
-    const gather = Array.from({ length: blocks }, (_, b): Stmt => {
-      const start = L.add(from, b * column.input * channels)
-      const to = inside + b * width
+    const gather = apart.map(([first, some]): Stmt => {
+      const start = L.add(from, first * column.input * channels)
+      const to = inside + first * width
       return {
         s: 'asm',
-        means: planesMeans(plane, rows / blocks, size, x, start, planes, to, name),
-        routine: planesRoutine(plane, rows / blocks, size),
+        means: planesMeans(plane, some, size, x, start, planes, to, name),
+        routine: planesRoutine(plane, some, size),
         args: [L.load(x, start), L.load(planes, to)],
       }
     })
-    const each = L.loop(name('k'), 4, (k) => {
+    const each = L.loop(name('k'), 4 - skip, (i) => {
+      const k = L.add(i, skip)
       const [c, at] = [L.add(first, k), L.mul(k, size)]
       const to = L.add(L.mul(n, row.output * column.output * channels), c)
       return {
@@ -496,7 +520,7 @@ function shaped(call: Call): Call | undefined {
   }
   const image = (n: Expr): Stmt[] => [
     L.loop(name('q'), channels >> 2, (q) => quad(n, L.mul(q, 4))),
-    ...(channels % 4 === 0 ? [] : quad(n, L.int(channels - 4))),
+    ...(channels % 4 === 0 ? [] : quad(n, L.int(channels - 4), 4 - (channels % 4))),
   ]
   const body = d.batch ? L.loop('n', d.batch.extent, image) : L.block(...image(L.int(0)))
   const bordered = size !== rows * column.input
@@ -507,4 +531,4 @@ function shaped(call: Call): Call | undefined {
 }
 
 /** Four channels as planes, a few outputs of a row at once. */
-export const depthwise: Recipe = { name: 'planes of smlad', apply: shaped }
+export const depthwise: Recipe = { name: 'planes of smlad', byChannel: true, apply: shaped }

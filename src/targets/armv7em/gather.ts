@@ -89,12 +89,15 @@ export function rowCost({ before, copied, behind, aligned }: Row): number {
   return 20 + (before + behind) / 4 + (aligned ? copied / 14 : copied * 0.55)
 }
 
-/** Stores `count` bytes of the word in r2 at r0. */
-function fills(count: number): string[] {
+/** Stores `count` bytes of the word in r2 at r0, which stands at a word where `aligned`. */
+function fills(count: number, aligned = false): string[] {
   const words = count >> 2
-  const many = words > 8 ? [`movw r3, #${words}`, '1:', 'str r2, [r0], #4', 'subs r3, r3, #1', 'bne 1b'] : []
+  const loop = (times: number, store: string) => [`movw r3, #${times}`, '1:', store, 'subs r3, r3, #1', 'bne 1b']
+  const word = 'str r2, [r0], #4'
+  const single = (n: number) => (n > 8 ? loop(n, word) : Array.from({ length: n }, () => word))
+  const [four, copied] = ['stmia r0!, {r2, r4, r5, r6}', [4, 5, 6].map((r) => `mov ${reg(r)}, r2`)]
   return [
-    ...(many.length ? many : Array.from({ length: words }, () => 'str r2, [r0], #4')),
+    ...(aligned && words > 8 ? [...copied, ...loop(words >> 2, four), ...single(words & 3)] : single(words)),
     ...(count & 2 ? ['strh r2, [r0], #2'] : []),
     ...(count & 1 ? ['strb r2, [r0], #1'] : []),
   ]
@@ -121,9 +124,9 @@ export function rowRoutine({ before, copied, behind, aligned }: Row): Routine {
   return routine(name, 0, [...fills(before), ...copies(copied, aligned), ...fills(behind)])
 }
 
-/** r0: to, r2: the zero point in each byte. */
-export function fillRoutine(count: number): Routine {
-  return routine(`fill_${count}`, 0, fills(count))
+/** r0: to, r2: the zero point in each byte. `aligned`: it begins at a word. */
+export function fillRoutine(count: number, aligned = false): Routine {
+  return routine(`fill_${count}${aligned ? '_words' : ''}`, 0, fills(count, aligned))
 }
 
 /** The same in loops: into `strip` at `to`, from `x` at `from`, with `zero` around it. */

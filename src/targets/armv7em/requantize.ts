@@ -75,13 +75,19 @@ function stepsOf(channel: Channel, output: Output): Step[] {
 }
 
 /** A multiplier near the real one, and an offset with which every step is where it should be. */
-function short(channel: Channel, steps: readonly Step[], shift: number, signed: boolean): Short | undefined {
-  const middle = Math.round(channel.multiplier * 2 ** (shift + channel.shift - 7))
+function short(
+  channel: Channel,
+  steps: readonly Step[],
+  shift: number,
+  signed: boolean,
+  gain: number,
+): Short | undefined {
+  const middle = Math.round((channel.multiplier * 2 ** (shift + channel.shift + 1)) / gain)
   const negative = signed ? 2 ** Math.max(0, shift + channel.shift) : 0
   for (const delta of [0, 1, -1, 2, -2, 3, -3, 4, -4]) {
     const multiplier = middle + delta
     if (multiplier <= 0 || multiplier >= 2 ** 31) continue
-    const scaled = (a: number) => highProduct(256 * a, multiplier) - (a < 0 ? negative : 0)
+    const scaled = (a: number) => highProduct(gain * a, multiplier) - (a < 0 ? negative : 0)
     let [from, to] = [-(2 ** 31), 2 ** 31 - 1]
     for (const { level, least } of steps) {
       const at = level * 2 ** shift
@@ -96,18 +102,22 @@ function short(channel: Channel, steps: readonly Step[], shift: number, signed: 
   return undefined
 }
 
-/** The shortest form that is proved for every channel, or undefined; always where a changing one may reach 2^23. */
-export function shortForm(channels: readonly Channel[], output: Output): Form | undefined {
+/**
+ * The shortest form that is proved for every channel, or undefined; always where a changing sum times `gain`, which is what
+ * the accumulator holds, may not fit it.
+ */
+export function shortForm(channels: readonly Channel[], output: Output, gain = 256): Form | undefined {
   // a sum that leaves 32 bits wraps, and is monotone no more
   if (channels.some((c) => c.low < -(2 ** 31) || c.high >= 2 ** 31)) return undefined
   const rows = channels.map((channel) => {
     const steps = stepsOf(channel, output)
     const level = output.low + steps.filter((s) => s.least <= channel.low).length
     const constant = steps.every((s) => s.least <= channel.low || s.least > channel.high)
-    return { channel, steps, level, constant, own: Math.min(Math.max(7 - channel.shift, 1), LONGEST) }
+    return { channel, steps, level, constant, own: Math.min(Math.max(Math.log2(gain) - 1 - channel.shift, 1), LONGEST) }
   })
   const changing = rows.filter((r) => !r.constant)
-  if (changing.some(({ channel: { low, high } }) => low <= -(2 ** 23) || high >= 2 ** 23)) return undefined
+  const most = 2 ** 31 / gain
+  if (changing.some(({ channel: { low, high } }) => low <= -most || high >= most)) return undefined
   const common = Math.min(LONGEST, ...changing.map((r) => r.own))
   for (const signed of [false, true])
     for (const one of [common, undefined]) {
@@ -115,7 +125,7 @@ export function shortForm(channels: readonly Channel[], output: Output): Form | 
         const shift = one ?? (constant ? 1 : own)
         // a product with 0 is 0 whatever the accumulator is
         if (constant) return { multiplier: 0, offset: level * 2 ** shift, shift, negative: 0 }
-        return short(channel, steps, shift, signed)
+        return short(channel, steps, shift, signed, gain)
       })
       if (found.every((s) => s !== undefined))
         return { ...(one !== undefined && { shift: one }), signed, channels: found }

@@ -1,49 +1,49 @@
 // Requantises elementwise results (products of two tensors, a tensor's change of scale) in the short form, wherever the
 // value before is bounded by the types of what is loaded and its multiplier is known off-line.
 
-import type { Call } from '../../ir/op.ts'
+import type { Arg, Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import type { Expr } from '../../loops/ir.ts'
+import type { Buf, Elem, Expr, Stmt } from '../../loops/ir.ts'
 import { mapStmt } from '../../loops/walk.ts'
+import { argsOf, knownIn } from '../known.ts'
 import type { Recipe } from '../target.ts'
-import { epilogueWords, requantizeMeans, shortForm } from './requantize.ts'
+import { type Channel, epilogueWords, type Output, requantizeMeans, shortForm } from './requantize.ts'
 
 interface Range {
   readonly low: number
   readonly high: number
 }
 
-function argsOf(e: Expr | undefined, ...ops: readonly string[]): readonly Expr[] {
-  return e?.k === 'op' && ops.includes(e.op) ? e.args : []
-}
+const RANGES: Partial<Record<Elem, Range>> = { i8: { low: -128, high: 127 }, i16: { low: -32768, high: 32767 } }
 
-function shaped({ kernel, args }: Call): Call | undefined {
-  const bufs = new Map(kernel.bufs.map((buf, i) => [buf.name, { buf, arg: args[i] }]))
-  const registers = new Map<string, Expr>()
+/** What takes the place of a requantisation of `x`, limits included: `registers` hold numbers that layers may differ in. */
+type Shorter = (
+  x: Expr,
+  channel: Channel,
+  output: Output,
+  registers: (elem: 'i32' | 'f32', values: readonly number[]) => readonly Expr[],
+) => Expr | undefined
+
+/** The call with shorter forms of elementwise requantisation; undefined where none applies. */
+export function shortened({ kernel, args }: Call, shorter: Shorter): Call | undefined {
+  const elems = new Map(kernel.bufs.map((buf) => [buf.name, buf.elem]))
+  const lets = new Map<string, Expr>()
   const changed = new Set<string>()
   mapStmt(
     kernel.body,
     (e) => e,
     (s) => {
-      if (s.s === 'let') registers.set(s.name, s.value)
+      if (s.s === 'let') lets.set(s.name, s.value)
       if (s.s === 'set') changed.add(s.name)
       return s
     },
   )
-  const number = (e: Expr | undefined): number | undefined => {
-    if (e?.k === 'const') return e.value
-    if (e?.k === 'var') return changed.has(e.name) ? undefined : number(registers.get(e.name))
-    if (e?.k !== 'load' || e.at.length !== 1 || e.at[0].k !== 'const') return undefined
-    const { arg } = bufs.get(e.buf)!
-    const value = 'data' in arg ? arg.data[e.at[0].value] : undefined
-    return value === undefined ? undefined : Number(value)
-  }
+  const number = knownIn({ kernel, args }, (name) => (changed.has(name) ? undefined : lets.get(name)))
   const rangeOf = (e: Expr): Range | undefined => {
     const known = number(e)
     if (known !== undefined) return { low: known, high: known }
-    if (e.k === 'load') return bufs.get(e.buf)!.buf.elem === 'i8' ? { low: -128, high: 127 } : undefined
-    if (e.k === 'var')
-      return changed.has(e.name) || !registers.has(e.name) ? undefined : rangeOf(registers.get(e.name)!)
+    if (e.k === 'load') return RANGES[elems.get(e.buf)!]
+    if (e.k === 'var') return changed.has(e.name) || !lets.has(e.name) ? undefined : rangeOf(lets.get(e.name)!)
     if (e.k !== 'op') return undefined
     const [a, b] = e.args.map(rangeOf)
     if (!a || !b) return undefined
@@ -54,37 +54,44 @@ function shaped({ kernel, args }: Call): Call | undefined {
     return { low: Math.min(...corners), high: Math.max(...corners) }
   }
 
-  const numbers: number[] = []
-  const heads: ReturnType<typeof L.declare>[0][] = []
-  const short = L.buffer('short', 'i32', [0])
-  const shorten = (e: Expr): Expr => {
-    const [low, hi] = argsOf(e, 'min')
-    const [value, lo] = argsOf(low, 'max')
-    const [scaled, zero] = argsOf(value, 'add', 'wadd')
-    const [x, multiplier, shift] = argsOf(scaled, 'requant')
-    const [m, s, z] = [number(multiplier), number(shift), number(zero)]
-    if (number(lo) !== -128 || number(hi) !== 127 || m === undefined || s === undefined || z === undefined) return e
-    const range = rangeOf(x)
-    const form = range && shortForm([{ ...range, multiplier: m, shift: s }], { zero: z, low: -128, high: 127 })
-    if (!form || form.shift === undefined) return e
-    const { multiplier: short_, offset, negative } = form.channels[0]
-    const first = numbers.length
-    numbers.push(short_, offset, ...(form.signed ? [negative] : []))
-    const own = Array.from({ length: epilogueWords(form) }, (_, k) => {
-      const [declare, register] = L.declare(`short${first + k}`, L.load(short, first + k))
+  const numbers = { i32: [] as number[], f32: [] as number[] }
+  const heads: Stmt[] = []
+  const short = { i32: 'short', f32: 'short_f' } as const
+  const registers = (elem: 'i32' | 'f32', values: readonly number[]) =>
+    values.map((value) => {
+      const i = numbers[elem].push(value) - 1
+      const [declare, register] = L.declare(`${short[elem]}${i}`, L.load(L.buffer(short[elem], elem, [0]), i))
       heads.push(declare)
       return register
     })
-    return requantizeMeans(form, L.op('shl', x, 8), (k) => own[k])
-  }
-  const body = mapStmt(kernel.body, shorten)
-  if (numbers.length === 0) return undefined
-  const buf = { ...short, shape: [numbers.length] }
+  const body = mapStmt(kernel.body, (e) => {
+    const [lower, hi] = argsOf(e, 'min')
+    const [value, lo] = argsOf(lower, 'max')
+    const [scaled, z] = argsOf(value, 'add', 'wadd')
+    const [x, m, s] = argsOf(scaled, 'requant')
+    const [multiplier, shift, zero, low, high] = [m, s, z, lo, hi].map(number)
+    const known = multiplier !== undefined && shift !== undefined && zero !== undefined
+    const range = known && low !== undefined && high !== undefined && rangeOf(x)
+    return (range && shorter(x, { ...range, multiplier, shift }, { zero, low, high }, registers)) || e
+  })
+  const added = (['i32', 'f32'] as const).flatMap((elem): [Buf, Arg][] => {
+    const data = elem === 'i32' ? Int32Array.from(numbers.i32) : Float32Array.from(numbers.f32)
+    return data.length ? [[L.buffer(short[elem], elem, [data.length]), { data }]] : []
+  })
+  if (heads.length === 0) return undefined
   return {
-    kernel: { ...kernel, bufs: [...kernel.bufs, buf], body: L.block(...heads, body) },
-    args: [...args, { data: Int32Array.from(numbers) }],
+    kernel: { ...kernel, bufs: [...kernel.bufs, ...added.map(([b]) => b)], body: L.block(...heads, body) },
+    args: [...args, ...added.map(([, a]) => a)],
   }
 }
 
+const smmla: Shorter = (x, channel, output, registers) => {
+  const form = output.low === -128 && output.high === 127 ? shortForm([channel], output) : undefined
+  if (form?.shift === undefined) return undefined
+  const { multiplier, offset, negative } = form.channels[0]
+  const own = registers('i32', [multiplier, offset, negative].slice(0, epilogueWords(form)))
+  return requantizeMeans(form, L.op('shl', x, 8), (k) => own[k])
+}
+
 /** Elementwise requantisation in its short form. */
-export const shorten: Recipe = { name: 'short requantisation', apply: shaped }
+export const shorten: Recipe = { name: 'short requantisation', apply: (call) => shortened(call, smmla) }

@@ -5,11 +5,12 @@ import type { Call } from '../../ir/op.ts'
 import { requant } from '../../loops/arith.ts'
 import * as L from '../../loops/build.ts'
 import { count, type Expr, type Routine, type Stmt } from '../../loops/ir.ts'
+import { argsOf, knownIn } from '../known.ts'
 import type { Recipe } from '../target.ts'
 import { routine } from './assembly.ts'
 
 /** One summand: 2^left * (x - zero), requantised. */
-interface Term {
+export interface Term {
   readonly buf: string
   readonly zero: number
   readonly left: number
@@ -17,7 +18,7 @@ interface Term {
   readonly shift: number
 }
 
-interface Sum {
+export interface Sum {
   readonly a: Term
   readonly b: Term
   readonly y: string
@@ -29,25 +30,15 @@ interface Sum {
 
 const LONGEST = 22
 
-function argsOf(e: Expr | undefined, ...ops: readonly string[]): readonly Expr[] {
-  return e?.k === 'op' && ops.includes(e.op) ? e.args : []
-}
-
-function sumOf({ kernel, args }: Call): Sum | undefined {
-  const known = new Map<string, number>()
+/** The sum of two tensors of one shape that this call is, or undefined. */
+export function sumOf(call: Call): Sum | undefined {
+  const { kernel } = call
+  const registers = new Map<string, Expr>()
+  const number = knownIn(call, (name) => registers.get(name))
   const body = kernel.body.s === 'block' ? kernel.body.body : [kernel.body]
-  const number = (e: Expr | undefined): number | undefined => {
-    if (e?.k === 'const') return e.value
-    if (e?.k === 'var') return known.get(e.name)
-    if (e?.k !== 'load' || e.at.length !== 1 || e.at[0].k !== 'const') return undefined
-    const arg = args[kernel.bufs.findIndex((b) => b.name === e.buf)]
-    const value = 'data' in arg ? arg.data[e.at[0].value] : undefined
-    return value === undefined ? undefined : Number(value)
-  }
   for (const s of body.slice(0, -1)) {
-    const value = s.s === 'let' ? number(s.value) : undefined
-    if (s.s !== 'let' || value === undefined) return undefined
-    known.set(s.name, value)
+    if (s.s !== 'let' || number(s.value) === undefined) return undefined
+    registers.set(s.name, s.value)
   }
   const loop = body.at(-1)
   if (loop?.s !== 'for' || !loop.parallel || loop.body.s !== 'store') return undefined
@@ -85,18 +76,27 @@ function scaled(k: number): Float64Array {
   return Float64Array.from({ length: 256 }, (_, i) => Math.floor((k * (i - 128)) / 256))
 }
 
-function formOf({ a, b, multiplier, shift, zero }: Sum): Form | undefined {
+/** How much the output grows with a summand. */
+export function slopeOf({ multiplier, shift }: Sum, term: Term): number {
   const real = (m: number, s: number) => m * 2 ** (s - 31)
-  const slope = (t: Term) => t.left * real(t.multiplier, t.shift) * real(multiplier, shift)
+  return term.left * real(term.multiplier, term.shift) * real(multiplier, shift)
+}
+
+/** The output of each pair of int8, saturated: 256 for each a. */
+export function levelsOf({ a, b, multiplier, shift, zero }: Sum): Int16Array {
   const parts = (t: Term) =>
     Int32Array.from({ length: 256 }, (_, i) => requant((i - 128 - t.zero) * t.left, t.multiplier, t.shift))
   const [pa, pb] = [parts(a), parts(b)]
-  // the level of each pair, saturated
   const levels = new Int16Array(65536)
   for (let i = 0; i < 256; i++)
     for (let j = 0; j < 256; j++)
       levels[256 * i + j] = Math.max(-128, Math.min(127, requant((pa[i] + pb[j]) | 0, multiplier, shift) + zero))
-  const [ra, rb] = [slope(a), slope(b)]
+  return levels
+}
+
+function formOf(sum: Sum): Form | undefined {
+  const levels = levelsOf(sum)
+  const [ra, rb] = [slopeOf(sum, sum.a), slopeOf(sum, sum.b)]
   const most = Math.min(LONGEST, Math.floor(22 - Math.log2(Math.max(Math.abs(ra), Math.abs(rb)))))
   if (most < 8) return undefined
   const unit = 2 ** most

@@ -40,8 +40,8 @@ function choose(windows: Windows, source: Source, signed: boolean): Choice | und
         ? { pixels, runs, length, step: source.step, stride: source.stride, size, slack: source.strip !== undefined }
         : undefined
     const tile: Tile = gather
-      ? { pixels, inputs: size, stride: size, aligned: true, channels, signed }
-      : { pixels, inputs: length, stride: source.stride, aligned, channels, signed }
+      ? { pixels, inputs: size, meant: runs * length, stride: size, aligned: true, channels, signed }
+      : { pixels, inputs: length, meant: length, stride: source.stride, aligned, channels, signed }
     const turns = Math.ceil(channels / turnOf(tile))
     const cost = Math.ceil(source.pixels / pixels) * ((gather ? gatherCost(gather) : 0) + 25 + tileCost(tile, turns))
     if (!best || cost < best.cost) best = { cost, choice: { tile, gather } }

@@ -4,7 +4,7 @@
 import type { Arg, Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { type Buf, count, type Expr, type Routine, type Stmt } from '../../loops/ir.ts'
-import { type Depthwise, depthwiseOf } from '../armv7em/depthwise.ts'
+import { type Depthwise, depthwiseOf, rowsApart } from '../armv7em/depthwise.ts'
 import { fillMeans } from '../armv7em/gather.ts'
 import { sumOfProducts } from '../sum_of_products.ts'
 import type { Recipe } from '../target.ts'
@@ -24,9 +24,6 @@ import {
 } from './plane.ts'
 import { type Form, formOf, requantizeMeans } from './requantize.ts'
 import { windowsCost, windowsPadding, windowsRoutine } from './windows.ts'
-
-/** Rows that become planes one by one. */
-const UNROLLED = 8
 
 /** The same with rows for columns. */
 function turned(d: Depthwise): Depthwise {
@@ -128,8 +125,7 @@ function shaped(call: Call): Call | undefined {
   const apart = (axis: 'input' | 'output'): Apart => ({ row: given.column[axis] * channels, column: channels })
   const over = ({ row, column }: Apart): Apart => ({ row: column, column: row })
   const [x0, y0] = [apart('input'), apart('output')]
-  // a few rows for one or two lines of outputs may stand apart
-  const separate = given.row.output <= 2 && usedRows(given) <= 2 * UNROLLED
+  const separate = rowsApart(s.x.arg, usedRows(given)).length > 1
   const ways = [
     ...waysOf(given, x0, y0, form.signed),
     ...(separate ? [] : waysOf(turned(given), over(x0), over(y0), form.signed)),
@@ -154,16 +150,16 @@ function shaped(call: Call): Call | undefined {
     routine: fillRoutine(width * height),
     args: [L.load(planes, 0), L.int(0), bytes],
   }
-  const blocks = separate ? rows : 1
+  const runs = separate ? rowsApart(s.x.arg, rows) : [[0, rows]]
   const image = (n: Expr): Stmt =>
     L.loop(name('c'), channels, (c) => {
-      const gather = range(blocks).map((b): Stmt => {
-        const from = L.add(L.add(L.mul(n, row.input * column.input * channels), c), b * plane.x.row)
-        const to = (row.before + b) * width
+      const gather = runs.map(([first, some]): Stmt => {
+        const from = L.add(L.add(L.mul(n, row.input * column.input * channels), c), first * plane.x.row)
+        const to = (row.before + first) * width
         return {
           s: 'asm',
-          means: planeMeans(plane, rows / blocks, x, from, planes, to, name),
-          routine: planeRoutine(plane, rows / blocks),
+          means: planeMeans(plane, some, x, from, planes, to, name),
+          routine: planeRoutine(plane, some),
           args: [L.load(x, from), L.load(planes, to)],
         }
       })
@@ -185,4 +181,4 @@ function shaped(call: Call): Call | undefined {
 }
 
 /** One channel as a plane, four columns of a few rows at once. */
-export const depthwise: Recipe = { name: 'planes of vmla', apply: shaped }
+export const depthwise: Recipe = { name: 'planes of vmla', byChannel: true, apply: shaped }

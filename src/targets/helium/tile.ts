@@ -12,6 +12,8 @@ export interface Tile {
   readonly pixels: number
   /** Inputs of a window. */
   readonly inputs: number
+  /** Those that are meant; the others may be anything, their weights are 0. */
+  readonly meant: number
   /** Bytes from one pixel's window to the next. */
   readonly stride: number
   /** Windows and their distances are at words. */
@@ -268,10 +270,10 @@ export function tileMeans(
   name: (base: string) => string,
   stored = 4,
 ): Stmt {
-  const { pixels, inputs, stride, channels, signed } = tile
+  const { pixels, meant, stride, channels, signed } = tile
   const G = together(tile)
-  const words = wordsOf(inputs)
-  const whole = inputs >> 4
+  const words = wordsOf(meant)
+  const whole = meant >> 4
   return L.loop(name('g'), (turns * turnOf(tile)) / G, (g) => {
     const group = L.add(g, first)
     return L.loop(name('p'), pixels, (p) => {
@@ -297,7 +299,7 @@ export function tileMeans(
           word(
             L.int(wordAt(tile, c, 4 * whole + j)),
             L.int(16 * whole + 4 * j),
-            Math.min(4, inputs - 16 * whole - 4 * j),
+            Math.min(4, meant - 16 * whole - 4 * j),
           ),
         )
         const place = L.add(L.add(L.add(to, L.mul(g, G)), L.mul(p, channels)), c)

@@ -1,0 +1,210 @@
+// The loader of a WebAssembly program as JavaScript: one module without dependencies, for pages, bundlers, workers and Node.
+// Beside it two small ones that run the same program in a worker: the page's side and the worker's.
+
+import { facts, type JsPort, type JsPorts } from './ports.ts'
+import { WEIGHTS_HEADER } from './weights.ts'
+
+/** A second module of the same model, for engines in which `probe`, a small module, has an export `ok` that returns 1. */
+export interface Variant {
+  readonly wasm: Uint8Array
+  readonly probe: Uint8Array
+}
+
+export interface LoaderOptions {
+  readonly labels?: readonly string[]
+  /** The weights are a file of their own. */
+  readonly separate: boolean
+  /** Second modules by what comes between the program's name and `.wasm`; the first whose probe is content is taken. */
+  readonly variants: Readonly<Record<string, Variant>>
+}
+
+/** Plain data as JavaScript: text in single quotes, keys without. */
+export function literal(data: unknown): string {
+  if (typeof data === 'string')
+    return `'${JSON.stringify(data).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`
+  if (Array.isArray(data)) return `[${data.map(literal).join(', ')}]`
+  if (typeof data !== 'object' || data === null) return String(data)
+  const fields = Object.entries(data).map(([key, x]) => `${key}: ${literal(x)}`)
+  return `{ ${fields.join(', ')} }`
+}
+
+const table = (ports: readonly JsPort[]) => ports.map((p) => `  ${p.key}: ${literal(facts(p))},\n`).join('')
+
+/** By element type: the array, and the range of elements that are quantised. */
+function arrays({ inputs, outputs }: JsPorts): string {
+  const rows = new Map<string, string>()
+  for (const { dtype, array, range } of [...inputs, ...outputs])
+    if (range || !rows.has(dtype)) rows.set(dtype, [array, ...(range ? [range.min, range.max] : [])].join(', '))
+  return [...rows].map(([dtype, row]) => `${dtype}: [${row}]`).join(', ')
+}
+
+const tabbed = (text: string) => text.replace(/^(?: {2})+/gm, (spaces) => '\t'.repeat(spaces.length / 2))
+
+/** Element = zero + real / scale in float32, rounded half away from zero and saturated, as `quantizeReal` has it. */
+const QUANTIZE = `
+export function quantize({ dtype, scale, zero }, reals) {
+  const [Type, min, max] = types[dtype]
+  return Type.from(reals, (x) => {
+    const q = Math.fround(Math.fround(x) / Math.fround(scale))
+    return Math.min(max, Math.max(min, zero + Math.trunc(q + Math.sign(q) / 2)))
+  })
+}
+export const dequantize = ({ scale, zero }, stored) =>
+  Float32Array.from(stored, (q) => Math.fround(scale) * (q - zero))
+`
+
+const RUNS = `
+function runs(probe) {
+  try {
+    const code = Uint8Array.from(atob(probe), (c) => c.charCodeAt())
+    return new WebAssembly.Instance(new WebAssembly.Module(code)).exports.ok() === 1
+  } catch {}
+}
+`
+
+const CHECKED_WEIGHTS = `
+  const [layout, hash] = new Int32Array(Uint8Array.from(data.subarray(8, ${WEIGHTS_HEADER})).buffer)
+  const bytes = data.subarray(${WEIGHTS_HEADER})
+  same('weights of another model: layout', layout, exports.layout.value)
+  let found = 0x811c9dc5 | 0
+  for (const b of bytes) found = Math.imul(found ^ b, 0x01000193)
+  same('damaged weights: hash', found, hash)
+  new Uint8Array(exports.memory.buffer).set(bytes)`
+
+/**
+ * `<name>.js`. `face` is what the module exports as `interface`. What fetch gives is known by its headers: in Node the mere
+ * name `Response` loads a client for HTTP, which takes 20 ms.
+ */
+export function loaderText(name: string, ports: JsPorts, face: number, options: LoaderOptions): string {
+  const { labels, separate, variants } = options
+  const quantised = [...ports.inputs, ...ports.outputs].some((p) => p.scale !== undefined)
+  const url = (file: string) => `new URL('./${file}', import.meta.url)`
+  const choice = Object.entries(variants).map(
+    ([suffix, { probe }]) => `runs('${btoa(String.fromCharCode(...probe))}') ? ${url(`${name}.${suffix}.wasm`)} : `,
+  )
+  return tabbed(`// Runs ${name}.wasm. Written by mote; types: ${name}.d.ts
+
+export const inputs = {
+${table(ports.inputs)}}
+export const outputs = {
+${table(ports.outputs)}}
+${labels ? `export const labels = ${literal(labels)}\n` : ''}const types = { ${arrays(ports)} }
+${quantised ? QUANTIZE : ''}${choice.length > 0 ? RUNS : ''}
+async function open(source${separate ? ', compile' : ''}) {
+  let x = await source
+  if (typeof x === 'string' || x instanceof URL) {
+    const fs = /^file:/.test(x) && globalThis.process?.getBuiltinModule?.('fs')
+    x = fs ? fs.readFileSync(new URL(x)) : await fetch(x)
+  }
+  if (x.headers) {
+    const type = x.headers.get('content-type')
+    if (!x.ok || /html/.test(type)) throw Error(\`\${x.url} answers \${x.status} \${type}\`)
+    if (${separate ? 'compile && ' : ''}/^application.wasm/.test(type)) return WebAssembly.compileStreaming(x)
+    x = new Uint8Array(await x.arrayBuffer())
+  }
+  return ${separate ? '!compile || ' : ''}x instanceof WebAssembly.Module ? x : WebAssembly.compile(x)
+}
+
+function same(what, a, b) {
+  if (a !== b) throw Error(\`\${what} \${a}, expected \${b}\`)
+}
+
+const views = ({ memory, ...at }, kind, ports) =>
+  Object.entries(ports).map(([key, { dtype, length }], i) => {
+    const [Type] = types[dtype]
+    return [key, new Type(memory.buffer, at[kind + i].value, length)]
+  })
+
+export async function load({
+  module = ${choice.join('')}${url(`${name}.wasm`)},${separate ? `\n  weights = ${url(`${name}.weights`)},` : ''}
+} = {}) {
+  ${separate ? 'const [code, data] = await Promise.all([open(module, true), open(weights)])' : 'const code = await open(module)'}
+  const { exports } = await WebAssembly.instantiate(code)
+  same('${name}.wasm is of another model: interface', exports.interface.value, ${face})${separate ? CHECKED_WEIGHTS : ''}
+  let { init, run } = exports
+  let [to, from] = [views(exports, 'input', inputs), views(exports, 'output', outputs)]
+  init()
+  return {
+    run(given) {
+      for (const [key, view] of to) {
+        const x = given[key]
+        const said = (y) => y && \`\${y.constructor.name} of \${y.length}\`
+        if (!(x instanceof view.constructor) || x.length !== view.length)
+          throw TypeError(\`input "\${key}" takes \${said(view)}, got \${said(x)}\`)
+        view.set(x)
+      }
+      run()
+      return Object.fromEntries(from.map(([key, view]) => [key, view.slice()]))
+    },
+    reset: () => init(),
+    dispose() {
+      to = from = []
+      init = run = () => {
+        throw Error('the model was disposed')
+      }
+    },
+  }
+}
+`)
+}
+
+/** `<name>.worker.js`: the page's side. */
+export function pageSideText(name: string): string {
+  return `// Runs ${name}.wasm in a worker, as ${name}.js does here. Written by mote; ${name}.worker.d.ts has the types.
+
+export async function load(from) {
+  const worker = new Worker(new URL('./${name}.thread.js', import.meta.url), { type: 'module' })
+  const waiting = []
+  let ended
+  const end = (why) => {
+    ended = new Error(why)
+    for (const [, no] of waiting.splice(0)) no(ended)
+    worker.terminate()
+  }
+  const ask = (...message) =>
+    new Promise((yes, no) => {
+      if (ended) return no(ended)
+      worker.postMessage(message)
+      waiting.push([yes, no])
+    })
+  worker.onmessage = ({ data: { answer, fault } }) => {
+    const [yes, no] = waiting.shift()
+    if (fault) no(new Error(fault))
+    else yes(answer)
+  }
+  worker.onerror = ({ message }) => end(\`${name}.thread.js: \${message ?? 'cannot be loaded'}\`)
+  try {
+    await ask('load', from)
+  } catch (fault) {
+    end(fault.message)
+    throw fault
+  }
+  return {
+    run: (given) => ask('run', given),
+    reset: () => ask('reset'),
+    dispose: () => end('the model was disposed'),
+  }
+}
+`
+}
+
+/** `<name>.thread.js`: the worker's side. */
+export function threadText(name: string): string {
+  return `// The worker of ${name}.worker.js. Written by mote.
+
+import { load } from './${name}.js'
+
+let model
+self.onmessage = async ({ data: [call, given] }) => {
+  try {
+    let answer
+    if (call === 'load') model = await load(given)
+    else answer = model[call](given)
+    const arrays = Object.values(answer ?? {})
+    self.postMessage({ answer }, arrays.map((x) => x.buffer))
+  } catch ({ message }) {
+    self.postMessage({ fault: message })
+  }
+}
+`
+}

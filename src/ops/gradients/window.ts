@@ -1,0 +1,266 @@
+// The gradients of convolutions, depthwise ones included, in float32: with respect to the input, a sum over the outputs that
+// an element went into; with respect to the weights, a sum over the images and output pixels. Each is one sequential sum.
+
+import { ModelError } from '../../errors.ts'
+import { layer } from '../../ir/build.ts'
+import type { Node, TensorType } from '../../ir/graph.ts'
+import type { Attrs, Call, Op } from '../../ir/op.ts'
+import * as L from '../../loops/build.ts'
+import { count, type Expr, type Stmt } from '../../loops/ir.ts'
+import { numbers } from '../accumulate.ts'
+import { costOf, expectInputs, expectOutputs } from '../check.ts'
+import { expectDtype } from '../quant.ts'
+import { eachTap, type Window } from '../window.ts'
+
+/**
+ * The convolution whose gradient it is: `shape` of what is computed (the input, or the weights), `groups`, and how weights
+ * are stored: [O, KH, KW, C / groups], or `depthwise` [1, KH, KW, O].
+ */
+export type WindowGradient = Attrs &
+  Window & { readonly shape: readonly number[]; readonly groups: number; readonly depthwise: boolean }
+
+interface Sizes {
+  readonly image: readonly number[]
+  readonly output: readonly number[]
+  readonly kernel: readonly number[]
+  /** Input and output channels of one group. */
+  readonly inputs: number
+  readonly outputs: number
+}
+
+function sizesOf(
+  image: readonly number[],
+  output: readonly number[],
+  weights: readonly number[],
+  a: WindowGradient,
+): Sizes {
+  const kernel = weights.slice(1, 3)
+  return { image, output, kernel, inputs: image[3] / a.groups, outputs: output[3] / a.groups }
+}
+
+/** The place of a weight: output channel `o`, input channel `c` of its group. */
+function weightAt<T>({ depthwise }: WindowGradient, o: T, kh: T, kw: T, c: T, zero: T): readonly T[] {
+  return depthwise ? [zero, kh, kw, o] : [o, kh, kw, c]
+}
+
+function flat(shape: readonly number[], at: readonly number[]): number {
+  return at.reduce((n, i, d) => n * shape[d] + i, 0)
+}
+
+function expectImages(node: Node<WindowGradient>): void {
+  const where = layer(node)
+  expectInputs(node, 2)
+  for (const [i, v] of node.inputs.entries()) {
+    expectDtype(v!.type, ['f32'], `input ${i}`, where)
+    if (v!.type.shape.length !== 4)
+      throw new ModelError(where, `input ${i} is [${v!.type.shape}], expected 4 dimensions`)
+  }
+  expectOutputs(node, [{ dtype: 'f32', shape: node.attrs.shape }])
+}
+
+function infer(_: readonly (TensorType | undefined)[], { shape }: WindowGradient): TensorType[] {
+  return [{ dtype: 'f32', shape }]
+}
+
+/** The taps k with (i + pad - k * dilation) divisible by stride, for i = stride * q + phase: k = first + step * j, output q + at - by * j. */
+export interface Taps {
+  readonly first: number
+  readonly step: number
+  readonly count: number
+  readonly at: number
+  readonly by: number
+}
+
+export function tapsOf(phase: number, kernel: number, stride: number, dilation: number, pad: number): Taps {
+  const hits: number[] = []
+  for (let k = 0; k < kernel; k++) if ((phase + pad - k * dilation) % stride === 0) hits.push(k)
+  const [first = 0, second = first] = hits
+  const at = hits.length > 0 ? (phase + pad - first * dilation) / stride : 0
+  return { first, step: second - first, count: hits.length, at, by: ((second - first) * dilation) / stride }
+}
+
+function lowerInput(node: Node<WindowGradient>): Call {
+  const [g, w] = node.inputs.map((v) => v!)
+  const a = node.attrs
+  const { image, output, kernel, inputs, outputs } = sizesOf(a.shape, g.type.shape, w.type.shape, a)
+  const G = L.buffer('g', 'f32', g.type.shape)
+  const W = L.buffer('w', 'f32', w.type.shape)
+  const D = L.buffer('dx', 'f32', a.shape, 'write')
+  const [, OH, OW] = output
+
+  const along = (j: string, taps: Taps, q: Expr, extent: number, body: (o: Expr, k: Expr) => Stmt) =>
+    L.loop(j, taps.count, (v) => {
+      const o = L.sub(L.add(q, taps.at), L.mul(v, taps.by))
+      return L.when(L.and(L.ge(o, 0), L.lt(o, extent)), body(o, L.add(L.mul(v, taps.step), taps.first)))
+    })
+  const element = (
+    rows: Taps,
+    columns: Taps,
+    named: (v: string) => string,
+    [n, q, r, i, s, grp, c]: Expr[],
+  ): Stmt[] => {
+    const [start, sum] = L.declare(named('acc'), L.float(0))
+    const channel = L.add(L.mul(grp, inputs), c)
+    const taps = along(named('jh'), rows, q, OH, (oh, kh) =>
+      along(named('jw'), columns, r, OW, (ow, kw) =>
+        L.loop(named('o'), outputs, (o) => {
+          const out = L.add(L.mul(grp, outputs), o)
+          const weight = L.load(W, ...weightAt<Expr>(a, out, kh, kw, c, L.int(0)))
+          return L.set(sum, L.add(sum, L.mul(L.load(G, n, oh, ow, out), weight)))
+        }),
+      ),
+    )
+    return [start, ...(rows.count * columns.count > 0 ? [taps] : []), L.store(D, [n, i, s, channel], sum)]
+  }
+  const phases = [0, 1].map((d) =>
+    Array.from({ length: Math.min(a.stride[d], image[1 + d]) }, (_, phase) => ({
+      phase,
+      extent: Math.ceil((image[1 + d] - phase) / a.stride[d]),
+      taps: tapsOf(phase, kernel[d], a.stride[d], a.dilation[d], a.pad[d]),
+    })),
+  )
+  const body = L.parallel('n', image[0], (n) =>
+    phases[0].flatMap((h) =>
+      phases[1].map((v) => {
+        const named = (name: string) => (h.phase + v.phase === 0 ? name : `${name}_${h.phase}_${v.phase}`)
+        const extents = [h.extent, v.extent, a.groups, inputs]
+        return L.loops(['q', 'r', 'grp', 'c'].map(named), extents, (q, r, grp, c) => {
+          const row = L.add(L.mul(q, a.stride[0]), h.phase)
+          const column = L.add(L.mul(r, a.stride[1]), v.phase)
+          return element(h.taps, v.taps, named, [n, q, r, row, column, grp, c])
+        })
+      }),
+    ),
+  )
+  return {
+    kernel: L.kernel('conv_input_gradient', [G, W, D], body),
+    args: [{ value: g }, { value: w }, { value: node.outputs[0] }],
+  }
+}
+
+/**
+ * The gradient of a convolution's input from that of its output: g[N, OH, OW, O], weights -> [N, H, W, C] (`shape`). f32; the
+ * order of each sum is kh, kw, output channel.
+ */
+export const convInputGradient: Op<WindowGradient> = {
+  name: 'conv_input_gradient',
+  spelled: {},
+  infer,
+  check: expectImages,
+
+  eval(node, [g, w]) {
+    const [G, W] = [numbers(g), numbers(w)]
+    const a = node.attrs
+    const [gs, ws] = node.inputs.map((v) => v!.type.shape)
+    const { image, output, kernel, inputs, outputs } = sizesOf(a.shape, gs, ws, a)
+    const [N, H, IW, C] = image
+    const D = new Float32Array(count(a.shape))
+    for (let n = 0, i = 0; n < N; n++)
+      for (let h = 0; h < H; h++)
+        for (let v = 0; v < IW; v++)
+          for (let c = 0; c < C; c++, i++) {
+            const grp = Math.floor(c / inputs)
+            let sum = 0
+            for (let kh = 0; kh < kernel[0]; kh++)
+              for (let kw = 0; kw < kernel[1]; kw++) {
+                const oh = (h + a.pad[0] - kh * a.dilation[0]) / a.stride[0]
+                const ow = (v + a.pad[1] - kw * a.dilation[1]) / a.stride[1]
+                if (!Number.isInteger(oh) || !Number.isInteger(ow)) continue
+                if (oh < 0 || oh >= output[1] || ow < 0 || ow >= output[2]) continue
+                for (let o = grp * outputs; o < (grp + 1) * outputs; o++) {
+                  const weight = W[flat(ws, weightAt(a, o, kh, kw, c - grp * inputs, 0))]
+                  sum = Math.fround(sum + Math.fround(G[flat(gs, [n, oh, ow, o])] * weight))
+                }
+              }
+            D[i] = sum
+          }
+    return [D]
+  },
+
+  lower: lowerInput,
+  cost: (node) => costOf(node, macsOf(node, node.inputs[0]!.type.shape, node.inputs[1]!.type.shape)),
+}
+
+function macsOf({ attrs: { depthwise } }: Node<WindowGradient>, output: readonly number[], weights: readonly number[]) {
+  return count(output) * (depthwise ? weights[1] * weights[2] : count(weights.slice(1)))
+}
+
+function lowerWeight(node: Node<WindowGradient>): Call {
+  const [x, g] = node.inputs.map((v) => v!)
+  const a = node.attrs
+  const { image, output, kernel, inputs, outputs } = sizesOf(x.type.shape, g.type.shape, a.shape, a)
+  const X = L.buffer('x', 'f32', x.type.shape)
+  const G = L.buffer('g', 'f32', g.type.shape)
+  const D = L.buffer('dw', 'f32', a.shape, 'write')
+  const sumOf = (grp: Expr, o: Expr, kh: Expr, kw: Expr, c: Expr): Stmt[] => {
+    const [start, sum] = L.declare('acc', L.float(0))
+    const out = L.add(L.mul(grp, outputs), o)
+    const pixel = (d: 0 | 1, at: Expr, k: Expr) =>
+      L.add(L.add(L.mul(at, a.stride[d]), L.mul(k, a.dilation[d])), -a.pad[d])
+    const inside = (i: Expr, extent: number) => L.and(L.ge(i, 0), L.lt(i, extent))
+    return [
+      start,
+      L.loop('n', image[0], (n) =>
+        L.loop('oh', output[1], (oh) => {
+          const ih = pixel(0, oh, kh)
+          return L.when(
+            inside(ih, image[1]),
+            L.loop('ow', output[2], (ow) => {
+              const iw = pixel(1, ow, kw)
+              const at = L.load(X, n, ih, iw, L.add(L.mul(grp, inputs), c))
+              return L.when(inside(iw, image[2]), L.set(sum, L.add(sum, L.mul(at, L.load(G, n, oh, ow, out)))))
+            }),
+          )
+        }),
+      ),
+      L.store(D, [...weightAt<Expr>(a, out, kh, kw, c, L.int(0))], sum),
+    ]
+  }
+  const body = a.depthwise
+    ? L.loops(['kh', 'kw', 'grp', 'o'], [...kernel, a.groups, outputs], (kh, kw, grp, o) =>
+        sumOf(grp, o, kh, kw, L.int(0)),
+      )
+    : L.loops(['grp', 'o', 'kh', 'kw', 'c'], [a.groups, outputs, ...kernel, inputs], (grp, o, kh, kw, c) =>
+        sumOf(grp, o, kh, kw, c),
+      )
+  return {
+    kernel: L.kernel('conv_weight_gradient', [X, G, D], body),
+    args: [{ value: x }, { value: g }, { value: node.outputs[0] }],
+  }
+}
+
+/**
+ * The gradient of a convolution's weights: x[N, H, W, C], g[N, OH, OW, O] -> weights (`shape`). f32; the order of each sum is
+ * image, row, column of the output.
+ */
+export const convWeightGradient: Op<WindowGradient> = {
+  name: 'conv_weight_gradient',
+  spelled: {},
+  infer,
+  check: expectImages,
+
+  eval(node, [x, g]) {
+    const [X, G] = [numbers(x), numbers(g)]
+    const a = node.attrs
+    const [xs, gs] = node.inputs.map((v) => v!.type.shape)
+    const { image, output, kernel, inputs, outputs } = sizesOf(xs, gs, a.shape, a)
+    const D = new Float32Array(count(a.shape))
+    for (let n = 0; n < image[0]; n++)
+      for (let oh = 0; oh < output[1]; oh++)
+        for (let ow = 0; ow < output[2]; ow++)
+          for (let o = 0; o < output[3]; o++) {
+            const grp = Math.floor(o / outputs)
+            const dy = G[flat(gs, [n, oh, ow, o])]
+            eachTap(a, image.slice(1, 3), kernel, oh, ow, (ih, iw, kh, kw) => {
+              for (let c = 0; c < inputs; c++) {
+                const to = flat(a.shape, weightAt(a, o, kh, kw, c, 0))
+                D[to] = Math.fround(D[to] + Math.fround(X[flat(xs, [n, ih, iw, grp * inputs + c])] * dy))
+              }
+            })
+          }
+    return [D]
+  },
+
+  lower: lowerWeight,
+  cost: (node) => costOf(node, macsOf(node, node.inputs[1]!.type.shape, node.attrs.shape)),
+}

@@ -1,0 +1,43 @@
+// A folder as a web site, and the browser to see it with.
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import type { OutputFile } from '../../src/emit/program.ts'
+
+/** Where chromium is, if it is there. */
+export const BROWSER = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: 'text/html',
+  js: 'text/javascript',
+  mjs: 'text/javascript',
+  wasm: 'application/wasm',
+  css: 'text/css',
+  svg: 'image/svg+xml',
+  png: 'image/png',
+}
+
+/** Serves the files of a folder and nothing else. */
+export function serve(folder: string, types = TYPES): Promise<Server> {
+  const made = createServer(({ url }, answer) => {
+    if (url === '/favicon.ico') return answer.writeHead(204).end()
+    const file = folder + (url === '/' ? '/index.html' : url!.replace(/\?.*/, ''))
+    if (/\.\./.test(file) || !existsSync(file)) return answer.writeHead(404).end()
+    const type = types[file.split('.').pop()!] ?? 'application/octet-stream'
+    return answer.writeHead(200, { 'content-type': type }).end(readFileSync(file))
+  })
+  return new Promise((ready) => made.listen(0, '127.0.0.1', () => ready(made)))
+}
+
+export const addressOf = (s: Server) => `http://127.0.0.1:${(s.address() as AddressInfo).port}/`
+
+/** Writes files into a folder, which is made. */
+export function writeFiles(folder: string, files: readonly OutputFile[]): void {
+  for (const { name, data } of files) {
+    const path = join(folder, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, data)
+  }
+}
