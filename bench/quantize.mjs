@@ -123,7 +123,7 @@ const WAY = [
   ['int4 weights', ['--to', 'int4', '--no-correct-bias']],
   ['… + bias correction', ['--to', 'int4']],
   ['… + adaround', ['--to', 'int4', '--rounding', 'adaround']],
-  ['… in layers of 129 products and more', ['--to', 'int4', '--rounding', 'adaround', '--int4-from', '129']],
+  ['… in layers of 129 products and more', ['--to', 'int4', '--rounding', 'adaround', '--short-sums', '129']],
 ]
 
 const short = ({ comparison: c, after, seconds }) => ({

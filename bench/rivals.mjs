@@ -9,7 +9,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { contests } from '../dist/cli/rivals/against.js'
 import { findChromium, findNode24 } from '../dist/cli/rivals/engines.js'
 import { RIVALS } from '../dist/cli/rivals/rivals.js'
@@ -41,10 +41,12 @@ for (const name of [...INT8, ...FLOAT]) {
     console.error(`${name} is not there`)
     continue
   }
-  const graph = readModel(new Uint8Array(readFileSync(path)))
+  const bytes = new Uint8Array(readFileSync(path))
+  const graph = readModel(bytes)
+  const file = { format: extname(path).slice(1), bytes }
   const random = new Xorshift32(1)
   const inputs = graph.inputs.map((v) => random.fill(v.type))
-  const found = await contests([{ path: name, graph, inputs }], engines, Object.keys(RIVALS), (what) => console.error(what))
+  const found = await contests([{ path: name, graph, file, inputs }], engines, Object.keys(RIVALS), (what) => console.error(what))
   results.push(...found)
 }
 

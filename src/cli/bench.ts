@@ -5,7 +5,6 @@ import { compile } from '../emit/program.ts'
 import { InputError, MoteError } from '../errors.ts'
 import type { Graph } from '../ir/graph.ts'
 import { fingerprint } from '../ir/hash.ts'
-import type { Data } from '../loops/ir.ts'
 import type { Plan } from '../plan/plan.ts'
 import { type BenchResult, type BenchRow, benchPage, type Estimate } from '../report/bench_page.ts'
 import { benchDevice, DEVICE_NAMES } from '../run/device.ts'
@@ -193,10 +192,11 @@ async function inEngines(
   html: string | undefined,
   io: Io,
 ): ReturnType<Command['run']> {
-  const models: { path: string; graph: Graph; inputs: Data[] }[] = []
+  const models: Parameters<typeof contests>[0][number][] = []
   for (const path of paths) {
-    const { graph } = await openModel(path, options)
-    models.push({ path, graph, inputs: generated(graph.inputs, seed) })
+    const { graph, bytes, format } = await openModel(path, options)
+    const file = format === 'onnx' || format === 'tflite' ? { format, bytes } : undefined
+    models.push({ path, graph, file, inputs: generated(graph.inputs, seed) })
   }
   const found = await contests(models, engines, rivals, (what) => io.progress(what))
   io.progress('')

@@ -84,7 +84,7 @@ export const quantize: Command = {
     ['--calibrate <inputs>', 'typical inputs: a folder, a packed set, a .npy file of many, or one file'],
     ['--samples <n>', 'use at most so many of them, spread evenly', '200'],
     ['--to <form>', TO.join(', '), 'int8'],
-    ['--int4-from <n>', 'with int4: layers whose sums have fewer products keep int8 weights', '32'],
+    ['--short-sums <n>', 'with int4: layers whose sums have fewer products keep int8', '32'],
     ['--method <name>', `how ranges of activations are chosen: ${METHODS.join(', ')}`, 'minmax'],
     ['--percentile <p>', 'the share of elements that this method keeps, in percent', '99.99'],
     ['--weights <scales>', `scales of weights: ${WEIGHTS.join(', ')}`, 'per-channel'],
@@ -105,13 +105,15 @@ export const quantize: Command = {
   async run([path], options, io) {
     const { output, format } = await outputOf(path, options)
     const to = parseChoice(String(options.to), '--to', TO)
+    if (format === '.onnx' && to !== 'int8' && to !== 'float16')
+      throw new InputError('--to', `is ${to}, .onnx files are written in int8 and float16`, 'write a .tflite file')
     const how = inputOptions(options)
     const onIntegers = to !== 'float16' && to !== 'dynamic'
     const labels = await labelsOf(options)
     const chosen: QuantizeOptions = {
       activations: to === 'int16x8' ? 'i16' : 'i8',
       weightBits: to === 'int4' ? 4 : 8,
-      int4From: parseWhole(String(options.int4From), '--int4-from', 0, 1e9),
+      shortSums: parseWhole(String(options.shortSums), '--short-sums', 0, 1e9),
       weights: parseChoice(String(options.weights), '--weights', WEIGHTS),
       method: parseChoice(String(options.method), '--method', METHODS),
       percentile: percentile(options),

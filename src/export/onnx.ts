@@ -69,7 +69,8 @@ export function writeOnnx(graph: Graph): Uint8Array {
         name: layers[i],
         opType: r.name,
         ...(r.domain && { domain: r.domain }),
-        inputs: r.inputs.map(nameOf),
+        // operators count their operands: absent ones at the end are none
+        inputs: r.inputs.slice(0, r.inputs.findLastIndex((v) => v !== undefined) + 1).map(nameOf),
         outputs: r.outputs.map(nameOf),
         attributes: Object.entries(r.attrs).flatMap(([name, value]) => attribute(name, value)),
       })),

@@ -87,6 +87,12 @@ const BAD: readonly (readonly [
     'choose from int8, int16x8, int4, float16, dynamic',
   ],
   [
+    'quantize to a form that ONNX does not have',
+    ['quantize', model, '--to', 'int4', '-o', `${none}.onnx`],
+    '--to: is int4, .onnx files are written in int8 and float16',
+    'write a .tflite file',
+  ],
+  [
     'quantize by an unknown method',
     ['quantize', model, '--method', 'guess', '-o', `${none}.tflite`],
     '--method: "guess" is not known',

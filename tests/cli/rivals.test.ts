@@ -48,7 +48,7 @@ const node = () => nodeEngine('wasm', process.execPath, process.version)
 describe('a contest', () => {
   test('times mote alone where a rival is not installed, and says how to install it', async () => {
     expect(packageFolder('onnxruntime-node')).toBeUndefined()
-    const rows = rivalRows(await compare(net(), [INPUT], ['onnxruntime', 'litert'], [node()], () => {}))
+    const rows = rivalRows(await compare({ graph: net() }, [INPUT], ['onnxruntime', 'litert'], [node()], () => {}))
     expect(rows.map(({ name }) => name)).toEqual(['onnxruntime', 'mote'])
     expect(rows[0].error).toBe('not installed: npm install --no-save onnxruntime-node')
     expect(rows[1]).toMatchObject({ engine: 'wasm', timesMote: 1 })
@@ -73,7 +73,7 @@ export const InferenceSession = {
   }),
 }`,
     )
-    const rows = rivalRows(await compare(net(), [INPUT], ['onnxruntime'], [node()], () => {}))
+    const rows = rivalRows(await compare({ graph: net() }, [INPUT], ['onnxruntime'], [node()], () => {}))
     expect(rows.map(({ name, error }) => [name, error])).toEqual([
       ['mote', undefined],
       ['onnxruntime', undefined],
@@ -83,7 +83,7 @@ export const InferenceSession = {
 
   test('names a rival that fails, and goes on', async () => {
     install('onnxruntime-node', 'dist/index.js', `throw Error('no such library')`)
-    const rows = rivalRows(await compare(net(), [INPUT], ['onnxruntime'], [node()], () => {}))
+    const rows = rivalRows(await compare({ graph: net() }, [INPUT], ['onnxruntime'], [node()], () => {}))
     expect(rows.map(({ name, error }) => [name, error])).toEqual([
       ['mote', undefined],
       ['onnxruntime', 'no such library'],
@@ -99,7 +99,7 @@ export class Tensor { constructor(dtype, data, shape) { Object.assign(this, { dt
 export const InferenceSession = { create: async () => ({ inputNames: ['x'], outputNames: ['y'], run: async () => ({ y: { data: [0, 0, 0, 0] } }) }) }`,
     )
     const engine = await chromiumEngine(findChromium()!)
-    const rows = rivalRows(await compare(net(), [INPUT], ['onnxruntime-web', 'tfjs-tflite'], [engine], () => {}))
+    const rows = rivalRows(await compare({ graph: net() }, [INPUT], ['onnxruntime-web', 'tfjs-tflite'], [engine], () => {}))
     expect(rows.map(({ name, error }) => [name, error])).toEqual([
       ['tfjs-tflite', 'not installed: npm install --no-save @tensorflow/tfjs-tflite'],
       ['mote', undefined],

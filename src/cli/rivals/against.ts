@@ -1,13 +1,12 @@
 // `mote bench --on wasm,node24,chromium --against onnxruntime,…`: the contest of each model in each engine, as a command's answer.
 
 import { InputError } from '../../errors.ts'
-import type { Graph } from '../../ir/graph.ts'
 import type { Data } from '../../loops/ir.ts'
 import { bars, grid } from '../../report/bench_page.ts'
 import { timeText } from '../../report/figures.ts'
 import { escaped, shell } from '../../report/page.ts'
 import { chromiumEngine, type Engine, findChromium, findNode24, nodeEngine } from './engines.ts'
-import { compare, RIVALS } from './rivals.ts'
+import { type Contested, compare, RIVALS } from './rivals.ts'
 import { type RivalRow, rivalRows, rivalTable, rivalText } from './table.ts'
 
 /** The engines by their names in `--on`. */
@@ -48,7 +47,7 @@ export interface Contest {
 
 /** Times every model in every engine, mote's program and the rivals in turns. */
 export async function contests(
-  models: readonly { readonly path: string; readonly graph: Graph; readonly inputs: readonly Data[] }[],
+  models: readonly (Contested & { readonly path: string; readonly inputs: readonly Data[] })[],
   on: readonly string[],
   rivals: readonly string[],
   progress: (what: string) => void,
@@ -56,8 +55,8 @@ export async function contests(
   const engines: Engine[] = []
   for (const name of on) engines.push(await engineOf(name))
   const found: Contest[] = []
-  for (const { path, graph, inputs } of models)
-    found.push({ model: path, against: rivalRows(await compare(graph, inputs, rivals, engines, progress)) })
+  for (const { path, inputs, ...contested } of models)
+    found.push({ model: path, against: rivalRows(await compare(contested, inputs, rivals, engines, progress)) })
   return found
 }
 

@@ -116,14 +116,27 @@ export interface RivalScore extends EngineScore {
   readonly floatEdges?: boolean
 }
 
+/** A model, and the file that it came from. */
+export interface Contested {
+  readonly graph: Graph
+  readonly file?: { readonly format: 'onnx' | 'tflite'; readonly bytes: Uint8Array }
+}
+
+/** What a rival reads: the user's own file where it can, else one that is written for it. */
+function fileFor({ graph, file }: Contested, own: Graph, { format }: Rival): Uint8Array {
+  if (own === graph && file?.format === format) return file.bytes
+  return format === 'onnx' ? writeOnnx(asOnnx(own)) : writeTflite(own)
+}
+
 /** Every engine's scores: mote's first, then the rivals that the engine can run. */
 export async function compare(
-  graph: Graph,
+  contested: Contested,
   inputs: readonly Data[],
   rivals: readonly string[],
   engines: readonly Engine[],
   progress: (what: string) => void,
 ): Promise<RivalScore[]> {
+  const { graph } = contested
   const folder = mkdtempSync(join(tmpdir(), 'mote-'))
   try {
     const program = compile(graph, { name: 'model' })
@@ -155,7 +168,7 @@ export async function compare(
         try {
           const own = rival.floatEdges ? withFloatEdges(graph) : graph
           const model = join(folder, `${name}.${rival.format}`)
-          writeFileSync(model, rival.format === 'onnx' ? writeOnnx(asOnnx(own)) : writeTflite(own))
+          writeFileSync(model, fileFor(contested, own, rival))
           const reals = graph.inputs.map((v, i) => {
             if (own === graph || v.type.dtype !== 'i8' || !v.type.quant) return inputs[i]
             const { scale, zero } = v.type.quant

@@ -22,7 +22,7 @@ export interface QuantizeOptions {
    * Layers whose sums have fewer products keep 8 bits where 4 are asked for (default 32): there the errors of weights do not
    * average out, and the weights are few (depthwise layers, and the first of most nets).
    */
-  readonly int4From?: number
+  readonly shortSums?: number
   /** A scale for each output channel (default), or for each tensor. */
   readonly weights?: 'per-channel' | 'per-tensor'
   /** How ranges of activations are chosen (default minmax); the percentile for that method (default 99.99). */
@@ -76,7 +76,7 @@ export async function quantizeGraph(graph: Graph, samples: Samples, options: Qua
     const [x, w, b] = [node.inputs[0]!, node.inputs[sums.input]!, node.inputs[sums.input + 1]] as Value[]
     const channels = w.type.shape[sums.axis]
     const least = leastScales(b, channels, quants.get(x)?.scale[0] ?? 1)
-    const few = w.data!.length / channels < (options.int4From ?? 32)
+    const few = w.data!.length / channels < (options.shortSums ?? 32)
     const bits = few ? 8 : weightBits
     const scale = weightScales(w, sums, bits, options.weights !== 'per-tensor', least)
     weights.set(node, storeWeights(w, sums, bits, scale))

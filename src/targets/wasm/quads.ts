@@ -44,11 +44,28 @@ function ofAround(a: Affine, around: readonly For[]): Affine {
   return { ...termsWhere(a, (v) => names.has(v)), base: a.base }
 }
 
-function plainWords(windows: Windows, x: Buf): Words | undefined {
+/** Channels from which on it pays to raise inputs once, and words that are raised at most: what a first-level cache holds. */
+const MANY = 24
+const MOST_WORDS = 6144
+
+const raise = (e: Expr) => L.op('xor', e, L.splat(TOP, 4))
+
+function plainWords(windows: Windows, x: Buf, name: (base: string) => string): Words | undefined {
   const { around, pixels, stride } = direct(windows)
   const first = quarter(ofAround(windows.x, around))
   if (!first || stride % 4 !== 0 || windows.length % 4 !== 0) return undefined
   const length = windows.length / 4
+  const all = pixels * length
+  if (stride === windows.length && all >= 4 && all <= MOST_WORDS && windows.channels >= MANY) {
+    const read = L.buffer('raised', 'i32', [all], 'scratch')
+    const one = (at: L.E) => L.store(read, [at], raise(L.loadLanes(x, I32X4, L.add(toExpr(first), at))))
+    const rest = all % 4 === 0 ? [] : [one(all - 4)]
+    const fill = L.block(
+      L.loop(name('i'), all >> 2, (i) => one(L.mul(i, 4))),
+      ...rest,
+    )
+    return { around, pixels, runs: 1, length, apart: 0, stride: length, first: L.int(0), read, raised: true, fill }
+  }
   return { around, pixels, runs: 1, length, apart: 0, stride: stride / 4, first: toExpr(first), read: x, raised: false }
 }
 
@@ -67,7 +84,6 @@ function rowWords(windows: Windows, x: Buf, zero: Expr, name: (base: string) => 
   const down = rows ? (strips.start.terms.get(rows.v) ?? 0) / 4 : 0
   if (!start || ![down, before, copied].every(Number.isInteger)) return undefined
   const buf = L.buffer('rows', 'i32', [runs * width + 4], 'scratch')
-  const raise = (e: Expr) => L.op('xor', e, L.splat(TOP, 4))
   const border = L.splat(zero, 4)
   const put = (at: L.E, i: L.E, value: Expr) => L.store(buf, [L.add(at, i)], value)
   const fillWords = (at: Expr, from: number, n: number): Stmt[] =>
@@ -161,7 +177,7 @@ function shaped(call: Call): Call | undefined {
   const name = (base: string) => `${base}_${names++}`
   const x = L.buffer('x', 'i32', [count(s.x.buf.shape) / 4])
   const inside = s.padded.length === 0 && !windows.rows
-  const words = inside ? plainWords(windows, x) : rowWords(windows, x, numbers.of.zero_x, name)
+  const words = inside ? plainWords(windows, x, name) : rowWords(windows, x, numbers.of.zero_x, name)
   if (!words) return undefined
   const { pixels, vectors } = shapeOf(words.pixels, channels, words.runs * words.length, words.raised)
   const size = 4 * vectors
