@@ -37,12 +37,9 @@ static inline int32_t wsub(int32_t a, int32_t b) {
 
 #endif
 
-#if defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP) || !(defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP))
 static inline int32_t wmul(int32_t a, int32_t b) {
   return (int32_t)((uint32_t)a * (uint32_t)b);
 }
-
-#endif
 
 #if !(defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP))
 static inline int32_t min32(int32_t a, int32_t b) {

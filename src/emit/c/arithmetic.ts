@@ -194,7 +194,8 @@ export function preamble(used: ReadonlySet<string>, floats: boolean): string {
   for (const [name, { text }] of Object.entries(INLINE)) {
     const conditions = wanted.get(name)
     if (!conditions) continue
-    under(conditions.has('') ? '' : [...conditions].join(' || '))
+    const always = conditions.has('') || [...conditions].some((c) => conditions.has(`!(${c})`))
+    under(always ? '' : [...conditions].join(' || '))
     functions.push(`${text}\n`)
   }
   under('')
