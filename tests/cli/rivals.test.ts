@@ -99,7 +99,9 @@ export class Tensor { constructor(dtype, data, shape) { Object.assign(this, { dt
 export const InferenceSession = { create: async () => ({ inputNames: ['x'], outputNames: ['y'], run: async () => ({ y: { data: [0, 0, 0, 0] } }) }) }`,
     )
     const engine = await chromiumEngine(findChromium()!)
-    const rows = rivalRows(await compare({ graph: net() }, [INPUT], ['onnxruntime-web', 'tfjs-tflite'], [engine], () => {}))
+    const rows = rivalRows(
+      await compare({ graph: net() }, [INPUT], ['onnxruntime-web', 'tfjs-tflite'], [engine], () => {}),
+    )
     expect(rows.map(({ name, error }) => [name, error])).toEqual([
       ['tfjs-tflite', 'not installed: npm install --no-save @tensorflow/tfjs-tflite'],
       ['mote', undefined],
