@@ -55,7 +55,7 @@ const javascript = (r) => r.error === undefined && r.name !== 'mote' && r.name !
 const lines = [
   `Medians of 30 samples in µs, one thread, taken in turns on ${cpus()[0].model.trim()} (${engines.join(', ')}). "best" is the fastest`,
   "JavaScript runtime's time by mote's in the same engine; a dash is a runtime that fails or does not run there. `load` is from bytes to a",
-  'model that is ready, of mote.',
+  'model that is ready, of mote. ONNX runtimes read files that mote writes of .tflite models; other converters may serve them better.',
   '',
 ]
 const ratios = { int8: [], float: [] }

@@ -6,6 +6,7 @@ import { PNG } from 'pngjs'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { demoInputs, demoLabels, demoNet } from '../src/cli/demo_net.ts'
+import { findChromium } from '../src/cli/rivals/engines.ts'
 import { writeOnnx } from '../src/export/onnx.ts'
 import { writeTflite } from '../src/export/tflite.ts'
 import { writeNpy } from '../src/io/npy.ts'
@@ -63,8 +64,11 @@ function blocks(page: string, language: string): string[] {
   return [...text.matchAll(new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``, 'g'))].map((m) => m[1])
 }
 
-/** What installs and starts these tests, and what tests/studio and tests/examples do. */
-const ELSEWHERE = ['npm ci', 'npm test', 'npm run studio:build', 'npm run models -- <folder>']
+/** What installs and starts these tests, what tests/studio and tests/examples do, and packages that are not ours. */
+const ELSEWHERE = [
+  ...['npm ci', 'npm test', 'npm run studio:build', 'npm run models -- <folder>'],
+  'npm install --no-save onnxruntime-web @litertjs/core @tensorflow/tfjs-tflite',
+]
 
 /** The command lines of a page, in order and each once: of its blocks, and of mote and npm scripts in its sentences. */
 function commandsOf(page: string): string[] {
@@ -117,7 +121,8 @@ function missing(line: string): string[] {
   if (program === './model') return ['gcc'].filter((p) => !isInstalled(p))
   const on = / --on (\S+)/.exec(line)?.[1].split(',') ?? []
   const emulated = line.includes('--max-instructions') || on.some((name) => DEVICE_NAMES.includes(name))
-  const device = emulated ? missingDeviceTools() : []
+  const device = emulated ? [...missingDeviceTools()] : []
+  if (on.includes('chromium') && !findChromium()) device.push('chromium')
   return [...device, ...(on.includes('host-c') && !hostCompiler() ? ['a C compiler'] : [])]
 }
 
