@@ -77,7 +77,7 @@ function percentile(options: Options): number {
 export const quantize: Command = {
   name: 'quantize',
   args: [['<model>', 'a float32 .tflite or .onnx file']],
-  summary: 'make an int8 model of a float32 one, and measure what that costs',
+  summary: 'turn a float32 model into an int8 one, and measure what that costs',
   options: [
     ...MODEL_OPTIONS,
     ['-o, --output <file>', 'the file to write: .tflite or .onnx'],
