@@ -29,6 +29,8 @@ export { nllLoss } from './nll_loss/op.ts'
 export { normalize } from './normalize/op.ts'
 export { oneHot } from './one_hot/op.ts'
 export { adam, momentum, sgd } from './optimizer/op.ts'
+export { qasSgd } from './optimizer/qas.ts'
+export { qasSgdWindow } from './optimizer/qas_window.ts'
 export {
   bitwiseAnd,
   bitwiseOr,
@@ -52,6 +54,14 @@ export {
   squaredDifference,
 } from './pairwise/op.ts'
 export { averagePool2d, lpPool2d, maxPool2d } from './pool/op.ts'
+export { maskGradient } from './qas/mask_gradient.ts'
+export {
+  maskedAdd,
+  maskedConv2d,
+  maskedDepthwiseConv2d,
+  maskedFullyConnected,
+  maskedQuantize,
+} from './qas/masked.ts'
 export { dequantize, quantize } from './quantize/op.ts'
 export { retype } from './quantize/retype.ts'
 export { gru, lstm, rnn } from './recurrent/op.ts'

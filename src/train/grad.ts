@@ -9,15 +9,20 @@ import { add } from '../ops/binary/op.ts'
 import { gradOf } from './rules.ts'
 
 /** Values that depend on one of `wanted`, these included. */
-function dependents(nodes: readonly Node[], wanted: ReadonlySet<Value>): Set<Value> {
+export function dependents(nodes: readonly Node[], wanted: ReadonlySet<Value>): Set<Value> {
   const found = new Set(wanted)
   for (const node of nodes) if (inputsOf(node).some((v) => found.has(v))) for (const v of node.outputs) found.add(v)
   return found
 }
 
+/** Masks depend on what learns as well; nothing flows back through them. */
+function learnable({ type: { dtype } }: Value, stored: boolean): boolean {
+  return dtype === 'f32' || (stored && ['i8', 'i32', 'u8'].includes(dtype))
+}
+
 /**
  * Appends the gradients with respect to `wanted` of the number whose gradients with respect to some values of `nodes` are
- * `seeds` (f32, of the values' shapes). A value without an entry in the result has none: the number does not depend on it.
+ * `seeds` (f32, of the values' shapes); gradients of what is quantised are with respect to the stored integers. A value without an entry in the result has none: the number does not depend on it.
  * Throws ModelError for a layer on the way that has no rule.
  */
 export function differentiate(
@@ -36,14 +41,15 @@ export function differentiate(
     const given = node.outputs.map((v) => gradients.get(v))
     const wants = node.inputs.map((v) => v !== undefined && needed.has(v))
     if (given.every((g) => g === undefined) || !wants.includes(true)) continue
-    const grad = gradOf(node.op)
-    const stored = [...inputsOf(node), ...node.outputs].find((v) => needed.has(v) && v.type.dtype !== 'f32')
-    if (!grad || stored)
+    const stored = inputsOf(node).some((v) => needed.has(v) && v.type.quant)
+    const grad = gradOf(node.op, stored ? 'stored' : 'reals')
+    const strange = [...inputsOf(node), ...node.outputs].find((v) => needed.has(v) && !learnable(v, stored))
+    if (!grad || strange)
       throw new ModelError(
         layer(node),
-        stored
-          ? `"${stored.name}" is ${stored.type.dtype}, gradients are of f32`
-          : `cannot be learned through: ${node.op.name} has no gradient`,
+        strange
+          ? `"${strange.name}" is ${strange.type.dtype}, gradients are of f32, and of int8 with scales`
+          : `cannot be learned through: ${node.op.name}${stored ? ' of int8' : ''} has no gradient`,
         'let only later layers learn',
       )
     build.from = `${node.from}/gradient`

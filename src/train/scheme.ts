@@ -4,6 +4,7 @@
 import { InputError } from '../errors.ts'
 import type { Graph, Node, Value } from '../ir/graph.ts'
 
+/** What learns: the last layer, the last K layers, their biases and the whole last layer, or everything. */
 export type Scheme = 'last' | 'full' | `last-${number}` | `bias-last-${number}`
 
 /** A layer with weights, and what of it may learn. */
@@ -13,12 +14,12 @@ interface Learner {
   readonly bias: Value | undefined
 }
 
-/** The layers of a graph that have constant weights in float32, in their order. */
+/** The layers of a graph that have constant weights in float32 or int8, in their order. */
 export function learners(graph: Graph): Learner[] {
   return graph.nodes.flatMap((node): Learner[] => {
     const at = node.op.quantize?.(node)?.weights?.input
     const weights = at === undefined ? undefined : node.inputs[at]
-    if (at === undefined || weights?.storage !== 'const' || weights.type.dtype !== 'f32') return []
+    if (at === undefined || weights?.storage !== 'const' || !['f32', 'i8'].includes(weights.type.dtype)) return []
     const bias = node.inputs[at + 1]
     return [{ node, weights, bias: bias?.storage === 'const' ? bias : undefined }]
   })
@@ -34,7 +35,7 @@ export function valuesOfScheme(graph: Graph, scheme: Scheme): Value[] {
   if (k > all.length || all.length === 0)
     throw new InputError(
       'scheme',
-      `${scheme} asks for ${k} layers, "${graph.name}" has ${all.length} with float32 weights`,
+      `${scheme} asks for ${k} layers, "${graph.name}" has ${all.length} with constant weights`,
     )
   const chosen = all.slice(all.length - k)
   return chosen.flatMap(({ weights, bias: b }, i) => [

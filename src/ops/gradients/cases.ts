@@ -1,4 +1,4 @@
-import { f32, type OpCase, opCase } from '../case.ts'
+import { f32, i8, type OpCase, opCase } from '../case.ts'
 import { clampGradient } from './clamp.ts'
 import { maxPoolGradient } from './max_pool.ts'
 import { convInputGradient, convWeightGradient } from './window.ts'
@@ -86,6 +86,12 @@ export const cases: readonly OpCase[] = [
       opCase(`gradient of the weights, ${name}`, (b) =>
         b.one(convWeightGradient, [b.input('x', f32(x)), b.input('g', f32(y))], { ...attrs, shape: w }),
       ),
+      opCase(`gradient of the input of int8, ${name}`, (b) =>
+        b.one(convInputGradient, [b.input('g', f32(y)), b.weights('w', w, 0.02)], { ...attrs, shape: x }),
+      ),
+      opCase(`gradient of the weights of int8, ${name}`, (b) =>
+        b.one(convWeightGradient, [b.input('x', i8(x, 0.05, -3)), b.input('g', f32(y))], { ...attrs, shape: w }),
+      ),
     ]
   }),
   ...[{ min: 0 }, { min: 0, max: 6 }, { max: 0.5 }].map((clamp) =>
@@ -93,12 +99,14 @@ export const cases: readonly OpCase[] = [
       b.one(clampGradient, [b.input('g', f32([2, 7])), b.input('y', f32([2, 7]))], clamp),
     ),
   ),
-  opCase('gradient of a maximum over windows that overlap', (b) =>
-    b.one(maxPoolGradient, [b.input('x', f32([2, 5, 5, 3])), b.input('g', f32([2, 3, 3, 3]))], {
-      kernel: [3, 3],
-      stride: [2, 2],
-      dilation: [1, 1],
-      pad: [1, 1, 1, 1],
-    }),
+  ...[f32([2, 5, 5, 3]), i8([2, 5, 5, 3], 0.05, -3)].map((x) =>
+    opCase(`gradient of a maximum over windows of ${x.dtype} that overlap`, (b) =>
+      b.one(maxPoolGradient, [b.input('x', x), b.input('g', f32([2, 3, 3, 3]))], {
+        kernel: [3, 3],
+        stride: [2, 2],
+        dilation: [1, 1],
+        pad: [1, 1, 1, 1],
+      }),
+    ),
   ),
 ]

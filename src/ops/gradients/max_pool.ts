@@ -1,26 +1,29 @@
-// The gradient of a maximum over windows, in float32: an output's gradient goes to the first element that is its maximum.
+// The gradient of a maximum over windows of float32 or int8, in float32: an output's gradient goes to the first element that is its maximum.
 
 import { layer } from '../../ir/build.ts'
 import type { Attrs, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { numbers } from '../accumulate.ts'
-import { costOf, expectInputs, expectOutputs } from '../check.ts'
+import { costOf, elemOfValue, expectInputs, expectOutputs } from '../check.ts'
+import { shaped } from '../elementwise.ts'
 import { expectDtype } from '../quant.ts'
 import { eachTap, overWindow, type Window } from '../window.ts'
 
 /** The window, `kernel` [height, width]. */
 export type MaxPoolGradient = Attrs & Window & { readonly kernel: readonly number[] }
 
-/** x[N, H, W, C] and the gradient of its maxima g[N, OH, OW, C] -> the gradient of x. f32; windows add in their order. */
+/** x[N, H, W, C] and the gradient of its maxima g[N, OH, OW, C] -> the gradient of x. f32, x also i8; windows add in their order. */
 export const maxPoolGradient: Op<MaxPoolGradient> = {
   name: 'max_pool_gradient',
   spelled: {},
-  infer: ([x]) => [{ dtype: 'f32', shape: x!.shape }],
+  infer: ([x]) => [shaped(x!, 'f32')],
 
   check(node) {
     expectInputs(node, 2)
-    for (const [i, v] of node.inputs.entries()) expectDtype(v!.type, ['f32'], `input ${i}`, layer(node))
-    expectOutputs(node, [node.inputs[0]!.type])
+    const [x, g] = node.inputs.map((v) => v!.type)
+    expectDtype(x, ['f32', 'i8'], 'input 0', layer(node))
+    expectDtype(g, ['f32'], 'input 1', layer(node))
+    expectOutputs(node, [shaped(x, 'f32')])
   },
 
   eval(node, [x, g]) {
@@ -46,7 +49,7 @@ export const maxPoolGradient: Op<MaxPoolGradient> = {
     const [x, g] = node.inputs.map((v) => v!)
     const [N, H, W, C] = x.type.shape
     const [, OH, OW] = g.type.shape
-    const X = L.buffer('x', 'f32', [N, H * W, C])
+    const X = L.buffer('x', elemOfValue(x), [N, H * W, C])
     const G = L.buffer('g', 'f32', g.type.shape)
     const D = L.buffer('dx', 'f32', [N, H * W, C], 'write')
     const clear = L.loops(['m', 'i', 'd'], [N, H * W, C], (n, i, c) => L.store(D, [n, i, c], L.float(0)))

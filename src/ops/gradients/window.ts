@@ -1,14 +1,16 @@
 // The gradients of convolutions, depthwise ones included, in float32: with respect to the input, a sum over the outputs that
-// an element went into; with respect to the weights, a sum over the images and output pixels. Each is one sequential sum.
+// an element went into; with respect to the weights, a sum over the images and output pixels. Each is one sequential sum. Where
+// the convolution is of int8, so is the operand that it shares: stored numbers less their zero point.
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { Node, TensorType } from '../../ir/graph.ts'
+import type { Node, TensorType, Value } from '../../ir/graph.ts'
 import type { Attrs, Call, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import { count, type Expr, type Stmt } from '../../loops/ir.ts'
+import { count, type Data, type Expr, type Stmt } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
-import { costOf, expectInputs, expectOutputs } from '../check.ts'
+import { costOf, elemOfValue, expectInputs, expectOutputs } from '../check.ts'
+import { parameters } from '../parameters.ts'
 import { expectDtype } from '../quant.ts'
 import { eachTap, type Window } from '../window.ts'
 
@@ -34,8 +36,9 @@ function sizesOf(
   weights: readonly number[],
   a: WindowGradient,
 ): Sizes {
-  const kernel = weights.slice(1, 3)
-  return { image, output, kernel, inputs: image[3] / a.groups, outputs: output[3] / a.groups }
+  const [i, o] = [imagesOf(image), imagesOf(output)]
+  const kernel = imagesOf(weights).slice(1, 3)
+  return { image: i, output: o, kernel, inputs: i[3] / a.groups, outputs: o[3] / a.groups }
 }
 
 /** The place of a weight: output channel `o`, input channel `c` of its group. */
@@ -47,15 +50,45 @@ function flat(shape: readonly number[], at: readonly number[]): number {
   return at.reduce((n, i, d) => n * shape[d] + i, 0)
 }
 
-function expectImages(node: Node<WindowGradient>): void {
+/** Input `shared` is an operand of the convolution, the other the gradient of its result. */
+function expectImages(node: Node<WindowGradient>, shared: 0 | 1): void {
   const where = layer(node)
   expectInputs(node, 2)
   for (const [i, v] of node.inputs.entries()) {
-    expectDtype(v!.type, ['f32'], `input ${i}`, where)
-    if (v!.type.shape.length !== 4)
-      throw new ModelError(where, `input ${i} is [${v!.type.shape}], expected 4 dimensions`)
+    expectDtype(v!.type, i === shared ? ['f32', 'i8'] : ['f32'], `input ${i}`, where)
+    if (v!.type.shape.length === 0) throw new ModelError(where, `input ${i} is a scalar, expected images`)
   }
   expectOutputs(node, [{ dtype: 'f32', shape: node.attrs.shape }])
+}
+
+/** Images [N, H, W, C]; rows of fully connected layers are images of one pixel. */
+export function imagesOf(shape: readonly number[]): readonly number[] {
+  return shape.length === 4 ? shape : [count(shape) / shape.at(-1)!, 1, 1, shape.at(-1)!]
+}
+
+const zeroOf = (v: Value) => v.type.quant?.zero[0] ?? 0
+
+/** An operand of the convolution as it is stored, and how a kernel reads it as float32. */
+function operandOf(name: string, v: Value) {
+  const buf = L.buffer(name, elemOfValue(v), imagesOf(v.type.shape))
+  const zero = zeroOf(v)
+  const p = parameters('stored', 'i32', (zero === 0 ? {} : { zero }) as Record<'zero', number>)
+  return {
+    bufs: [buf, ...p.bufs],
+    args: [{ value: v }, ...p.args],
+    head: p.head,
+    load(...at: Expr[]) {
+      const x = L.load(buf, ...at)
+      if (v.type.dtype === 'f32') return x
+      return L.op('toF32', zero === 0 ? x : L.op('sub', x, p.of.zero))
+    },
+  }
+}
+
+/** The same in plain numbers. */
+function operandNumbers(v: Value, data: Data | undefined): Float32Array {
+  const zero = zeroOf(v)
+  return v.type.dtype === 'f32' ? (data as Float32Array) : Float32Array.from(numbers(data), (x) => x - zero)
 }
 
 function infer(_: readonly (TensorType | undefined)[], { shape }: WindowGradient): TensorType[] {
@@ -83,9 +116,9 @@ function lowerInput(node: Node<WindowGradient>): Call {
   const [g, w] = node.inputs.map((v) => v!)
   const a = node.attrs
   const { image, output, kernel, inputs, outputs } = sizesOf(a.shape, g.type.shape, w.type.shape, a)
-  const G = L.buffer('g', 'f32', g.type.shape)
-  const W = L.buffer('w', 'f32', w.type.shape)
-  const D = L.buffer('dx', 'f32', a.shape, 'write')
+  const G = L.buffer('g', 'f32', output)
+  const W = operandOf('w', w)
+  const D = L.buffer('dx', 'f32', image, 'write')
   const [, OH, OW] = output
 
   const along = (j: string, taps: Taps, q: Expr, extent: number, body: (o: Expr, k: Expr) => Stmt) =>
@@ -105,7 +138,7 @@ function lowerInput(node: Node<WindowGradient>): Call {
       along(named('jw'), columns, r, OW, (ow, kw) =>
         L.loop(named('o'), outputs, (o) => {
           const out = L.add(L.mul(grp, outputs), o)
-          const weight = L.load(W, ...weightAt<Expr>(a, out, kh, kw, c, L.int(0)))
+          const weight = W.load(...weightAt<Expr>(a, out, kh, kw, c, L.int(0)))
           return L.set(sum, L.add(sum, L.mul(L.load(G, n, oh, ow, out), weight)))
         }),
       ),
@@ -133,25 +166,25 @@ function lowerInput(node: Node<WindowGradient>): Call {
     ),
   )
   return {
-    kernel: L.kernel('conv_input_gradient', [G, W, D], body),
-    args: [{ value: g }, { value: w }, { value: node.outputs[0] }],
+    kernel: L.kernel('conv_input_gradient', [G, ...W.bufs, D], ...W.head, body),
+    args: [{ value: g }, ...W.args, { value: node.outputs[0] }],
   }
 }
 
 /**
- * The gradient of a convolution's input from that of its output: g[N, OH, OW, O], weights -> [N, H, W, C] (`shape`). f32; the
- * order of each sum is kh, kw, output channel.
+ * The gradient of a convolution's input from that of its output: g[N, OH, OW, O], weights -> [N, H, W, C] (`shape`). f32, weights
+ * also i8; the order of each sum is kh, kw, output channel. Shapes of other ranks are rows of pixels [..., C].
  */
 export const convInputGradient: Op<WindowGradient> = {
   name: 'conv_input_gradient',
   spelled: {},
   infer,
-  check: expectImages,
+  check: (node) => expectImages(node, 1),
 
   eval(node, [g, w]) {
-    const [G, W] = [numbers(g), numbers(w)]
+    const [G, W] = [numbers(g), operandNumbers(node.inputs[1]!, w)]
     const a = node.attrs
-    const [gs, ws] = node.inputs.map((v) => v!.type.shape)
+    const [gs, ws] = node.inputs.map((v) => imagesOf(v!.type.shape))
     const { image, output, kernel, inputs, outputs } = sizesOf(a.shape, gs, ws, a)
     const [N, H, IW, C] = image
     const D = new Float32Array(count(a.shape))
@@ -182,16 +215,16 @@ export const convInputGradient: Op<WindowGradient> = {
 }
 
 function macsOf({ attrs: { depthwise } }: Node<WindowGradient>, output: readonly number[], weights: readonly number[]) {
-  return count(output) * (depthwise ? weights[1] * weights[2] : count(weights.slice(1)))
+  return count(output) * (depthwise ? weights[1] * weights[2] : count(imagesOf(weights).slice(1)))
 }
 
 function lowerWeight(node: Node<WindowGradient>): Call {
   const [x, g] = node.inputs.map((v) => v!)
   const a = node.attrs
   const { image, output, kernel, inputs, outputs } = sizesOf(x.type.shape, g.type.shape, a.shape, a)
-  const X = L.buffer('x', 'f32', x.type.shape)
-  const G = L.buffer('g', 'f32', g.type.shape)
-  const D = L.buffer('dw', 'f32', a.shape, 'write')
+  const X = operandOf('x', x)
+  const G = L.buffer('g', 'f32', output)
+  const D = L.buffer('dw', 'f32', imagesOf(a.shape), 'write')
   const sumOf = (grp: Expr, o: Expr, kh: Expr, kw: Expr, c: Expr): Stmt[] => {
     const [start, sum] = L.declare('acc', L.float(0))
     const out = L.add(L.mul(grp, outputs), o)
@@ -207,7 +240,7 @@ function lowerWeight(node: Node<WindowGradient>): Call {
             inside(ih, image[1]),
             L.loop('ow', output[2], (ow) => {
               const iw = pixel(1, ow, kw)
-              const at = L.load(X, n, ih, iw, L.add(L.mul(grp, inputs), c))
+              const at = X.load(n, ih, iw, L.add(L.mul(grp, inputs), c))
               return L.when(inside(iw, image[2]), L.set(sum, L.add(sum, L.mul(at, L.load(G, n, oh, ow, out)))))
             }),
           )
@@ -224,26 +257,27 @@ function lowerWeight(node: Node<WindowGradient>): Call {
         sumOf(grp, o, kh, kw, c),
       )
   return {
-    kernel: L.kernel('conv_weight_gradient', [X, G, D], body),
-    args: [{ value: x }, { value: g }, { value: node.outputs[0] }],
+    kernel: L.kernel('conv_weight_gradient', [...X.bufs, G, D], ...X.head, body),
+    args: [...X.args, { value: g }, { value: node.outputs[0] }],
   }
 }
 
 /**
- * The gradient of a convolution's weights: x[N, H, W, C], g[N, OH, OW, O] -> weights (`shape`). f32; the order of each sum is
- * image, row, column of the output.
+ * The gradient of a convolution's weights: x[N, H, W, C], g[N, OH, OW, O] -> weights (`shape`). f32, x also i8, with its zero
+ * point taken off; the order of each sum is image, row, column of the output. Shapes of other ranks are rows of pixels [..., C].
  */
 export const convWeightGradient: Op<WindowGradient> = {
   name: 'conv_weight_gradient',
   spelled: {},
   infer,
-  check: expectImages,
+  check: (node) => expectImages(node, 0),
 
   eval(node, [x, g]) {
-    const [X, G] = [numbers(x), numbers(g)]
+    const [X, G] = [operandNumbers(node.inputs[0]!, x), numbers(g)]
     const a = node.attrs
-    const [xs, gs] = node.inputs.map((v) => v!.type.shape)
-    const { image, output, kernel, inputs, outputs } = sizesOf(xs, gs, a.shape, a)
+    const weights = imagesOf(a.shape)
+    const [xs, gs] = node.inputs.map((v) => imagesOf(v!.type.shape))
+    const { image, output, kernel, inputs, outputs } = sizesOf(xs, gs, weights, a)
     const D = new Float32Array(count(a.shape))
     for (let n = 0; n < image[0]; n++)
       for (let oh = 0; oh < output[1]; oh++)
@@ -253,7 +287,7 @@ export const convWeightGradient: Op<WindowGradient> = {
             const dy = G[flat(gs, [n, oh, ow, o])]
             eachTap(a, image.slice(1, 3), kernel, oh, ow, (ih, iw, kh, kw) => {
               for (let c = 0; c < inputs; c++) {
-                const to = flat(a.shape, weightAt(a, o, kh, kw, c, 0))
+                const to = flat(weights, weightAt(a, o, kh, kw, c, 0))
                 D[to] = Math.fround(D[to] + Math.fround(X[flat(xs, [n, ih, iw, grp * inputs + c])] * dy))
               }
             })
