@@ -18,6 +18,8 @@ import { dotProducts, lanes, shareLoads } from './recipes.ts'
 import type { Recipe, Target } from './target.ts'
 import { dense as wasmDense } from './wasm/dense.ts'
 import { depthwise as wasmDepthwise } from './wasm/depthwise.ts'
+import { floats } from './wasm/float.ts'
+import { floatDepthwise } from './wasm/float_depthwise.ts'
 import { quads } from './wasm/quads.ts'
 import { shorten as wasmShorten } from './wasm/shorten.ts'
 import { sum as wasmSum } from './wasm/sum.ts'
@@ -35,7 +37,11 @@ const wasm = (name: string, recipes: readonly Recipe[] = []): Target => ({
   name,
   emits: 'wasm',
   align: 16,
-  recipes: [...recipes, wasmDense, wasmDepthwise, wasmSum, wasmShorten, dotProducts(2, 4), lanes],
+  recipes: [
+    ...recipes,
+    ...[wasmDense, wasmDepthwise, wasmSum, wasmShorten, floats, floatDepthwise],
+    ...[dotProducts(2, 4), lanes],
+  ],
 })
 
 const TARGETS: readonly Target[] = [

@@ -1,7 +1,8 @@
-// Recognises int8 sums of products in a kernel's loops: for each output a bias, products (x - zero point) * w over a
+// Recognises sums of products in a kernel's loops, int8 first: for each output a bias, products (x - zero point) * w over a
 // window, requantised, shifted to the output's zero point and clamped. What operator they came from does not matter.
 // Everything that constants decide is evaluated, so that a recipe can pack weights and prove arithmetic off-line. Weights
-// with a zero point, and sums that are scaled by float32, are recognised where the recipe has a form for them.
+// with a zero point, and sums that are scaled by float32, are recognised where the recipe has a form for them. Sums of
+// float32 products, to which a bias is added at the end, are read off the same loops.
 
 import type { Arg, Call } from '../ir/op.ts'
 import { type Affine, affine } from '../loops/affine.ts'
@@ -15,30 +16,42 @@ export interface Access {
   readonly at: readonly Affine[]
 }
 
-export interface SumOfProducts {
+/** What sums of products have in common, whatever their numbers. */
+export interface Products {
   readonly x: Access
-  /** Constant int8 data. */
-  readonly w: Access & { readonly data: Int8Array }
+  /** Constant data. */
+  readonly w: Access & { readonly data: Int8Array | Float32Array }
   readonly y: Access
   /** Loops over outputs, outermost first, and over the window of one output. */
   readonly outputs: readonly For[]
   readonly window: readonly For[]
   /** The axes of x whose index may lie outside; such products are left out. */
   readonly padded: readonly number[]
+  /** Of each channel; `channel` is its number as a sum of output loops. */
+  readonly channel: Affine
+  readonly bias: Int32Array | Float32Array
+  /** Of stored outputs. */
+  readonly low: number
+  readonly high: number
+}
+
+export interface SumOfProducts extends Products {
+  readonly w: Access & { readonly data: Int8Array }
   readonly zeroX: number
   readonly zeroY: number
   /** Of weights: 0 but where it was asked for. */
   readonly zeroW: number
-  /** Of stored outputs. */
-  readonly low: number
-  readonly high: number
-  /** Of each channel; `channel` is its number as a sum of output loops. */
-  readonly channel: Affine
   readonly bias: Int32Array
   readonly multiplier: Int32Array
   readonly shift: Int8Array
   /** In place of multiplier and shift, which are 0: output = zeroY + nearest(float32(sum) * scale). */
   readonly scale?: Float32Array
+}
+
+/** Products and sums are rounded to float32 in the order of `window`; the bias is added to the whole sum. */
+export interface FloatSum extends Products {
+  readonly w: Access & { readonly data: Float32Array }
+  readonly bias: Float32Array
 }
 
 /** What a recipe has a form for beside TensorFlow Lite's int8. */
@@ -72,8 +85,8 @@ function same(a: Affine, b: Affine): boolean {
   return a.base === b.base && a.terms.size === b.terms.size && [...a.terms].every(([v, c]) => b.terms.get(v) === c)
 }
 
-/** The sum of products that this call is, or undefined. */
-export function sumOfProducts({ kernel, args }: Call, accepted: Accepted = {}): SumOfProducts | undefined {
+/** Loops that add products up, and what is known of them. */
+function readLoops({ kernel, args }: Call) {
   const bound = new Map(kernel.bufs.map((buf, i) => [buf.name, { buf, arg: args[i], data: dataOf(args[i]) }]))
   const constants = new Map<string, number>()
   const outputs: For[] = []
@@ -101,7 +114,7 @@ export function sumOfProducts({ kernel, args }: Call, accepted: Accepted = {}): 
   }
   if (rest.length !== 3) return undefined
   const [start, sum, store] = rest
-  if (start.s !== 'let' || store.s !== 'store' || start.value.type.num !== 'i32') return undefined
+  if (start.s !== 'let' || store.s !== 'store') return undefined
 
   const window: For[] = []
   const guards: Expr[] = []
@@ -119,32 +132,41 @@ export function sumOfProducts({ kernel, args }: Call, accepted: Accepted = {}): 
   if (step?.[0].k !== 'var' || step[0].name !== start.name) return undefined
   const product = argsOf(step[1], 'mul')
   if (!product) return undefined
-  const shifted = argsOf(product[0], 'sub')
-  const zeroX = shifted ? known(shifted[1]) : 0
-  const xLoad = shifted ? shifted[0] : product[0]
-  const recentred = accepted.zeroW ? argsOf(product[1], 'sub') : undefined
-  const zeroW = recentred ? known(recentred[1]) : 0
-  const wLoad = recentred ? recentred[0] : product[1]
-  if (zeroX === undefined || zeroW === undefined || xLoad.k !== 'load' || wLoad.k !== 'load') return undefined
 
-  const access = (name: string, at: readonly Expr[]) => {
-    const b = bound.get(name)!
-    const sums = at.map((e) => affine(e))
-    return sums.every((a) => a !== undefined) ? { ...b, at: sums } : undefined
+  const access = (e: Expr) => {
+    if (e.k !== 'load') return undefined
+    const sums = e.at.map((i) => affine(i))
+    return sums.every((a) => a !== undefined) ? { ...bound.get(e.buf)!, at: sums } : undefined
   }
-  const [x, w, y] = [access(xLoad.buf, xLoad.at), access(wLoad.buf, wLoad.at), access(store.buf, store.at)]
-  if (!x || !w || !y || [x, w, y].some((a) => a.buf.elem !== 'i8') || !(w.data instanceof Int8Array)) return undefined
-
-  const padded = paddedAxes(guards, x)
-  const end = fixedEpilogue(store.value, start.name, known)
-  const floatEnd = end || !accepted.scale ? undefined : floatEpilogue(store.value, start.name, known)
-  if (!padded || (!end && !floatEnd)) return undefined
+  const y = access({ k: 'load', buf: store.buf, at: store.at, type: store.value.type })
   const perChannel = (e: Expr): { data: Data; channel: Affine } | undefined => {
     if (e.k !== 'load' || e.at.length !== 1) return undefined
     const channel = affine(e.at[0])
     const { data, buf } = bound.get(e.buf)!
     return channel && data && data.length === count(buf.shape) ? { data, channel } : undefined
   }
+  return y && { outputs, window, guards, start, product, end: store.value, y, known, access, perChannel }
+}
+
+/** The sum of products that this call is, or undefined. */
+export function sumOfProducts(call: Call, accepted: Accepted = {}): SumOfProducts | undefined {
+  const loops = readLoops(call)
+  if (!loops || loops.start.value.type.num !== 'i32') return undefined
+  const { outputs, window, start, product, y, known, access, perChannel } = loops
+  const shifted = argsOf(product[0], 'sub')
+  const zeroX = shifted ? known(shifted[1]) : 0
+  const xLoad = shifted ? shifted[0] : product[0]
+  const recentred = accepted.zeroW ? argsOf(product[1], 'sub') : undefined
+  const zeroW = recentred ? known(recentred[1]) : 0
+  const wLoad = recentred ? recentred[0] : product[1]
+  if (zeroX === undefined || zeroW === undefined) return undefined
+  const [x, w] = [access(xLoad), access(wLoad)]
+  if (!x || !w || [x, w, y].some((a) => a.buf.elem !== 'i8') || !(w.data instanceof Int8Array)) return undefined
+
+  const padded = paddedAxes(loops.guards, x)
+  const end = fixedEpilogue(loops.end, start.name, known)
+  const floatEnd = end || !accepted.scale ? undefined : floatEpilogue(loops.end, start.name, known)
+  if (!padded || (!end && !floatEnd)) return undefined
   const [multiplier, shift, scale] = [end?.multiplier, end?.shift, floatEnd?.scale].map((e) => e && perChannel(e))
   if (end && (!(multiplier?.data instanceof Int32Array) || !(shift?.data instanceof Int8Array))) return undefined
   if (floatEnd && !(scale?.data instanceof Float32Array)) return undefined
@@ -167,6 +189,36 @@ export function sumOfProducts({ kernel, args }: Call, accepted: Accepted = {}): 
     multiplier: (multiplier?.data as Int32Array | undefined) ?? new Int32Array(data.length),
     shift: (shift?.data as Int8Array | undefined) ?? new Int8Array(data.length),
     ...(scale && { scale: scale.data as Float32Array }),
+  }
+}
+
+/** The sum of float32 products that this call is, or undefined. */
+export function floatSum(call: Call): FloatSum | undefined {
+  const loops = readLoops(call)
+  if (!loops) return undefined
+  const { outputs, window, start, product, y, known, access, perChannel } = loops
+  const [x, w] = product.map(access)
+  if (!x || !w || [x, w, y].some((a) => a.buf.elem !== 'f32') || !(w.data instanceof Float32Array)) return undefined
+  // a sum that starts from +0 never is -0, so that adding 0 does not change it
+  if (start.value.k !== 'const' || !Object.is(start.value.value, 0)) return undefined
+  const padded = paddedAxes(loops.guards, x)
+  const end = limited(loops.end, known, { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY })
+  if (!padded || !end) return undefined
+  const { value, ...limits } = end
+  const [sum, added] = argsOf(value, 'add') ?? [value]
+  const bias = added && perChannel(added)
+  if (sum.k !== 'var' || sum.name !== start.name || (added && !(bias?.data instanceof Float32Array))) return undefined
+  const channels = y.buf.shape.at(-1)!
+  return {
+    x,
+    w: { buf: w.buf, arg: w.arg, at: w.at, data: w.data },
+    y,
+    outputs,
+    window,
+    padded,
+    ...limits,
+    channel: bias?.channel ?? y.at.at(-1)!,
+    bias: (bias?.data as Float32Array | undefined) ?? new Float32Array(channels),
   }
 }
 

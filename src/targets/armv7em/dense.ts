@@ -8,7 +8,7 @@ import { type Affine, termsWhere, toExpr } from '../../loops/affine.ts'
 import * as L from '../../loops/build.ts'
 import { type Buf, count, type Expr, type Stmt } from '../../loops/ir.ts'
 import { type For, substituteExpr } from '../../loops/walk.ts'
-import { type SumOfProducts, sumOfProducts } from '../sum_of_products.ts'
+import { type Products, type SumOfProducts, sumOfProducts } from '../sum_of_products.ts'
 import type { Recipe } from '../target.ts'
 import {
   fillMeans,
@@ -27,7 +27,7 @@ import { TILES, type Tile, tileCost, tileMeans, tileRoutine } from './tile.ts'
 import { type Totals, totalsCost, totalsMeans, totalsRoutine, totalWeight, totalWords } from './weight_zero.ts'
 
 /** An index into the buffer as one row of elements. */
-export function flat({ buf, at }: Pick<SumOfProducts['x'], 'buf' | 'at'>): Affine {
+export function flat({ buf, at }: Pick<Products['x'], 'buf' | 'at'>): Affine {
   const terms = new Map<string, number>()
   let base = 0
   let size = 1
@@ -45,15 +45,17 @@ const step = (a: Affine | undefined, loop: For | undefined) => (loop && a?.terms
 const UNROLLED = 8
 
 /** The sum as windows over images whose channels are neighbours. */
-export interface Windows {
-  readonly s: SumOfProducts
+export interface Windows<S extends Products = SumOfProducts> {
+  readonly s: S
   readonly channelLoop?: For
   readonly channels: number
   /** Over the pixels of one line, and over the other outputs. */
   readonly line?: For
   readonly around: readonly For[]
   readonly rows?: For
-  /** Elements of one row of a window. */
+  /** Columns of a window that are no neighbours, and elements from one to the next. */
+  readonly columns?: { readonly extent: number; readonly step: number }
+  /** Elements of one row of a window, or of one column where these are no neighbours. */
   readonly length: number
   /** Input channels, and the input's columns. */
   readonly depth: number
@@ -65,7 +67,8 @@ export interface Windows {
   readonly y: Affine
 }
 
-export function windowsOf(s: SumOfProducts): Windows | undefined {
+/** `dilated`: columns of a window need not be neighbours. */
+export function windowsOf<S extends Products>(s: S, dilated = false): Windows<S> | undefined {
   const { shape } = s.x.buf
   const rank = shape.length
   const channels = s.bias.length
@@ -83,7 +86,8 @@ export function windowsOf(s: SumOfProducts): Windows | undefined {
   if (last.base !== 0 || last.terms.size !== (depthLoop ? 1 : 0) || (depthLoop?.extent ?? 1) !== depth) return undefined
   const [column, row] = [s.x.at[rank - 2], s.x.at[rank - 3]]
   const rest = s.window.filter((l) => l !== depthLoop)
-  const columns = rest.find((l) => step(column, l) === 1)
+  const columns = rest.find((l) => (dilated ? step(column, l) > 0 : step(column, l) === 1))
+  const apart = columns && step(column, columns) > 1 && { extent: columns.extent, step: step(column, columns) * depth }
   const rows = rest.find((l) => l !== columns)
   if (rest.length > 2 || (rows && !row?.terms.has(rows.v))) return undefined
   const line = outputs.find((l) => step(column, l) !== 0)
@@ -98,7 +102,8 @@ export function windowsOf(s: SumOfProducts): Windows | undefined {
     line,
     around: outputs.filter((l) => l !== line),
     rows,
-    length: (columns?.extent ?? 1) * depth,
+    ...(apart && { columns: apart }),
+    length: (apart ? 1 : (columns?.extent ?? 1)) * depth,
     depth,
     width: shape[rank - 2] ?? 1,
     column,
@@ -119,7 +124,7 @@ export interface Source {
 }
 
 /** The input itself, lines merged where one goes on after the other. */
-export function direct({ around, line, rows, x, y, channels }: Windows): Source {
+export function direct({ around, line, rows, x, y, channels }: Windows<Products>): Source {
   let pixels = line?.extent ?? 1
   let stride = step(x, line)
   const left = [...around].sort((p, q) => step(y, p) - step(y, q))
@@ -131,15 +136,16 @@ export function direct({ around, line, rows, x, y, channels }: Windows): Source 
   return { around: around.filter((l) => left.includes(l)), pixels, stride, step: step(x, rows) }
 }
 
-export function strip({ around, line, length, depth, width, column, x }: Windows): Source {
+export function strip({ around, line, columns: apart, length, depth, width, column, x }: Windows<Products>): Source {
   const pixels = line?.extent ?? 1
   const stride = step(x, line)
   const at = column?.base ?? 0
   const first = Math.max(0, at)
   const before = Math.max(0, -at)
-  const columns = ((pixels - 1) * stride + length) / depth
+  const window = length + (apart ? (apart.extent - 1) * apart.step : 0)
+  const columns = ((pixels - 1) * stride + window) / depth
   const copied = Math.max(0, Math.min(width - first, columns - before))
-  const reach = (pixels - 1) * stride + 4 * Math.ceil(length / 4)
+  const reach = (pixels - 1) * stride + 4 * Math.ceil(window / 4)
   const bytes = 4 * Math.ceil(Math.max(columns * depth, reach) / 4)
   const row = { before: before * depth, copied: copied * depth, aligned: depth % 4 === 0 }
   const start = { terms: x.terms, base: x.base + (first - at) * depth }

@@ -9,7 +9,7 @@ import type { Affine } from '../../loops/affine.ts'
 import * as L from '../../loops/build.ts'
 import { type Buf, count, type Expr, type Routine, type Stmt } from '../../loops/ir.ts'
 import type { For } from '../../loops/walk.ts'
-import { type SumOfProducts, sumOfProducts } from '../sum_of_products.ts'
+import { type Products, type SumOfProducts, sumOfProducts } from '../sum_of_products.ts'
 import type { Recipe } from '../target.ts'
 import { addConstant, LR, loadWords, reg, routine } from './assembly.ts'
 import { fillMeans, fillRoutine } from './gather.ts'
@@ -24,8 +24,8 @@ export interface Axis {
   readonly before: number
 }
 
-export interface Depthwise {
-  readonly s: SumOfProducts
+export interface Depthwise<S extends Products = SumOfProducts> {
+  readonly s: S
   readonly batch?: For
   readonly channels: number
   readonly row: Axis
@@ -36,7 +36,7 @@ export interface Depthwise {
 
 const ONE: Axis = { input: 1, output: 1, taps: 1, stride: 1, before: 0 }
 
-export function depthwiseOf(s: SumOfProducts): Depthwise | undefined {
+export function depthwiseOf<S extends Products>(s: S): Depthwise<S> | undefined {
   const { shape } = s.x.buf
   if (shape.length !== 4 || s.y.buf.shape.length !== 4) return undefined
   const [n, , , c] = s.x.at
