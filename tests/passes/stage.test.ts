@@ -12,6 +12,7 @@ import { conv2d } from '../../src/ops/conv2d/op.ts'
 import { depthwiseConv2d } from '../../src/ops/depthwise/op.ts'
 import { averagePool2d, maxPool2d } from '../../src/ops/pool/op.ts'
 import { concat } from '../../src/ops/shape/concat.ts'
+import { assign } from '../../src/ops/state/op.ts'
 import { runPasses } from '../../src/passes/index.ts'
 import { type Segment, unroll } from '../../src/passes/pieces.ts'
 import { stage, stageable } from '../../src/passes/stage.ts'
@@ -277,4 +278,24 @@ int main(void) {
     },
     60_000,
   )
+})
+
+test('a model that keeps state between runs is staged or left as it is, and computes the same', () => {
+  const b = new CaseBuilder('stateful', 8)
+  const window = { stride: [1, 1], dilation: [1, 1], pad: [1, 1, 1, 1], groups: 1, clamp: {} }
+  const x = b.input('x', f32([1, 12, 12, 2]))
+  const wide = b.one(conv2d, [x, b.floats('w', [8, 3, 3, 2])], window)
+  const narrow = b.one(conv2d, [wide, b.floats('v', [1, 3, 3, 8])], window)
+  const state = b.state('last', narrow.type, new Float32Array(144))
+  const y = b.one(add, [narrow, state], { clamp: {} })
+  b.add(assign, [state, y], {})
+  const graph = b.graph([y])
+  for (const how of ['rows', 'patches'] as const) {
+    const { plan } = compile(graph, { target: 'c', stage: how })
+    const [expected, got] = [reference(graph), runPlan(plan, 0x55)]
+    for (let run = 0; run < 2; run++) {
+      const inputs = [new Xorshift32(run + 1).fill(x.type)]
+      expect(got.run(inputs).map(hashOf)).toEqual(expected.run(inputs).map(hashOf))
+    }
+  }
 })
