@@ -1,6 +1,5 @@
 // `mote quantize`: a float32 model on integers, by samples of its inputs, and what that did to it. The file that is read stays.
 
-import { realpath } from 'node:fs/promises'
 import { expectFloat, type Quantized, type QuantizeOptions, quantizeGraph } from '../compress/quantize/quantize.ts'
 import { METHODS } from '../compress/quantize/range.ts'
 import type { Tell } from '../compress/quantize/run.ts'
@@ -20,6 +19,7 @@ import { compareModels, layerEffects } from './comparison.ts'
 import { replaceFiles, writePage } from './files.ts'
 import { INPUT_OPTIONS, inputOptions, labelsOf, text } from './inputs.ts'
 import { MODEL_OPTIONS, openModel } from './model.ts'
+import { modelOutput } from './model_output.ts'
 import { parseChoice, parseWhole } from './numbers.ts'
 
 const TO = ['int8', 'int16x8', 'int4', 'float16', 'dynamic'] as const
@@ -31,23 +31,7 @@ const WRITERS = { '.tflite': writeTflite, '.onnx': writeOnnx } as const
 const NOISE_SAMPLES = 64
 
 type Format = keyof typeof WRITERS
-
-/** Refuses a place that is the model itself, or is taken. */
-async function outputOf(path: string, options: Options): Promise<{ output: string; format: Format }> {
-  const output = String(options.output ?? '')
-  const format = (Object.keys(WRITERS) as Format[]).find((end) => output.endsWith(end))
-  if (!format)
-    throw new InputError(
-      '--output',
-      `is "${output}", expected a name that ends in ${Object.keys(WRITERS).join(' or ')}`,
-    )
-  const there = await realpath(output).catch(() => undefined)
-  if (there !== undefined && there === (await realpath(path).catch(() => undefined)))
-    throw new InputError(output, 'is the model itself', 'choose another name')
-  if (there !== undefined && options.force !== true)
-    throw new InputError(output, 'exists', 'choose another name, or --force to overwrite it')
-  return { output, format }
-}
+const ENDINGS = Object.keys(WRITERS) as Format[]
 
 function footprint(graph: Graph, fileBytes: number): Footprint {
   const { weightBytes, arenaBytes, macs } = compile(graph, { target: 'c' }).plan
@@ -103,7 +87,7 @@ export const quantize: Command = {
     ['--force', 'overwrite files that are there'],
   ],
   async run([path], options, io) {
-    const { output, format } = await outputOf(path, options)
+    const { output, format } = await modelOutput(path, options, ENDINGS)
     const to = parseChoice(String(options.to), '--to', TO)
     if (format === '.onnx' && to !== 'int8' && to !== 'float16')
       throw new InputError('--to', `is ${to}, .onnx files are written in int8 and float16`, 'write a .tflite file')
