@@ -64,9 +64,11 @@ function priceOf(node: Node): number {
   const gathered = inputsOf(node).reduce((n, v) => n + (v.storage === 'const' ? 0 : bytesOf(v.type)), 0)
   const { macs } = node.op.cost(node)
   if (node.outputs.length === 0) return macs + 2 * gathered + 60
+  if (node.gathers || node.receives) return 0
   const [, H, W] = node.outputs[0].type.shape
-  const rest = isImage(node.outputs[0]) && H * W > 1 ? (4 - ((H * W) % 4)) % 4 : 0
-  return node.gathers || node.receives ? 0 : macs * (1 + rest / (2 * H * W)) + 2 * gathered + 60
+  const pixels = isImage(node.outputs[0]) ? H * W : 1
+  const rest = pixels > 1 ? (4 - (pixels % 4)) % 4 : 0
+  return macs * (1 + rest / (2 * pixels)) + 2 * gathered + 60
 }
 
 function macsOf(nodes: readonly Node[]): number {

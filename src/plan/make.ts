@@ -9,7 +9,7 @@ import { MAX_BYTES } from '../ir/limits.ts'
 import { lifetimes, liveBytes } from '../ir/live.ts'
 import type { Arg, Call } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
-import { type Buf, count, type Data, elemBytes } from '../loops/ir.ts'
+import { type Buf, count, type Data, elemBytes, elemOfData } from '../loops/ir.ts'
 import { receivedRow } from '../ops/shape/splice.ts'
 import { splitChannels } from '../passes/external.ts'
 import { type Scheduled, schedule, scheduleByChannel, type Target } from '../targets/target.ts'
@@ -251,6 +251,14 @@ function constantBytes(call: Call): number {
   return [...new Set(data)].reduce((sum, d) => sum + d.byteLength, 0)
 }
 
+/** What a state or param starts from: one element for a state whose elements are all the same. */
+function initialOf({ name, data, storage }: Value): Data {
+  if (!data) return bug(`state "${name}" has no data`)
+  const first = data.subarray(0, 1)
+  const same = storage === 'state' && elemBytes(elemOfData(data)) <= 4 && data.every((x) => Object.is(x, data[0]))
+  return same ? first : data
+}
+
 /** Bytes that the graph's tensors take when they are placed, without any kernel's working space. */
 export function placedBytes(graph: Graph): number {
   return place(lifetimes(graph), QUICK).total
@@ -325,7 +333,7 @@ export function makePlan(given: Graph, target: Target, how: ExternalOptions = {}
   const state = arena.state.map((value) => ({
     value,
     place: places.get(value)!,
-    initial: weights.put(value.name, value.data ?? bug(`state "${value.name}" has no data`)),
+    initial: weights.put(value.name, initialOf(value)),
   }))
 
   const layers = jobs.map(({ node, call, recipe, idle }, i): LayerReport => {

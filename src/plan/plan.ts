@@ -62,7 +62,10 @@ export interface Plan {
   readonly steps: readonly Step[]
   /** Where each value lives: inputs, outputs, intermediate tensors, state, and constants that steps read. */
   readonly places: ReadonlyMap<Value, Place>
-  /** State values, in the order of their places, and where their initial bytes stand in the weight segment. */
+  /**
+   * State values, in the order of their places, and where their initial bytes stand in the weight segment: all of them, or the
+   * one element that is repeated.
+   */
   readonly state: readonly { readonly value: Value; readonly place: Place; readonly initial: Place }[]
   /** Bytes of RAM for tensors and scratch, alignment and fragmentation included. */
   readonly arenaBytes: number

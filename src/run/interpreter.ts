@@ -63,7 +63,8 @@ export function runPlan(plan: Plan, fill = 0): RunningModel {
     for (const { start, needed, place } of fetches) if (start === i && needed > i) bytesAt(place).fill(NOT_YET)
   }
   const reset = () => {
-    for (const { place, initial } of plan.state) bytesAt(place).set(bytesAt(initial))
+    for (const { place, initial } of plan.state)
+      for (let at = 0; at < place.bytes; at += initial.bytes) bytesAt(place).set(bytesAt(initial), at)
   }
   new Uint8Array(arena).fill(fill)
   reset()

@@ -14,7 +14,7 @@ import { depthwise as lanePlanes } from './helium/depthwise.ts'
 import { elementwise } from './helium/elementwise.ts'
 import { reduce } from './helium/reduce.ts'
 import { sum as laneSum } from './helium/sum.ts'
-import { dotProducts, lanes, shareLoads } from './recipes.ts'
+import { dotProducts, followed, lanes, shareLoads } from './recipes.ts'
 import type { Recipe, Target } from './target.ts'
 import { dense as wasmDense } from './wasm/dense.ts'
 import { depthwise as wasmDepthwise } from './wasm/depthwise.ts'
@@ -31,7 +31,9 @@ const c = (name: string, recipes: readonly Recipe[] = []): Target => ({
   recipes: [...recipes, shareLoads(4), shareLoads(2)],
 })
 
-const ARMV7EM = [dense, depthwise, sum, product, halves, copies, shorten]
+const moving = followed(copies, [shareLoads(4), shareLoads(2)])
+
+const ARMV7EM = [dense, depthwise, sum, product, halves, moving, shorten]
 
 const wasm = (name: string, recipes: readonly Recipe[] = []): Target => ({
   name,
@@ -52,7 +54,7 @@ const TARGETS: readonly Target[] = [
   c('portable'),
   c('cortex-m4', ARMV7EM),
   c('cortex-m7', ARMV7EM),
-  c('cortex-m55', [tiles, lanePlanes, laneSum, elementwise, reduce, copies, shorten]),
+  c('cortex-m55', [tiles, lanePlanes, laneSum, elementwise, reduce, moving, shorten]),
 ]
 
 export const TARGET_NAMES: readonly string[] = TARGETS.map((t) => t.name)

@@ -69,6 +69,22 @@ export function shareLoads(factor: number): Recipe {
   }
 }
 
+/** `first`, and then for the loops that it left the first of `rest` that applies. */
+export function followed(first: Recipe, rest: readonly Recipe[]): Recipe {
+  return {
+    name: first.name,
+    apply(call) {
+      const shaped = first.apply(call)
+      if (!shaped) return undefined
+      for (const recipe of rest) {
+        const more = recipe.apply(shaped)
+        if (more) return more
+      }
+      return shaped
+    },
+  }
+}
+
 /** The parallel loop around every reduction, other than `v`, that can be jammed to share the loads `v` does not. */
 function sharingBeside(kernel: Kernel, v: string, factor: number): string | undefined {
   for (const { loop, around } of reductions(kernel))

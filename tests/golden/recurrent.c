@@ -179,7 +179,30 @@ static MOTE_KERNEL void recurrent_assign(const float *x, float *s) {
 typedef char recurrent_weights_layout[offsetof(recurrent_weights_t, from_input_weight) == 0 &&
     offsetof(recurrent_weights_t, from_hidden_weight) == 48 &&
     offsetof(recurrent_weights_t, hidden) == 112 &&
-    sizeof(recurrent_weights_t) == 128 ? 1 : -1];
+    sizeof(recurrent_weights_t) == 116 ? 1 : -1];
+
+static void fill(uint8_t *to, const uint8_t *from, uint32_t size, uint32_t bytes) {
+  uint8_t pattern[4];
+  uint32_t word;
+  uint32_t i;
+  for (i = 0; i < 4; i++) pattern[i] = from[i & (size - 1)];
+  memcpy(&word, pattern, 4);
+#if defined(__GNUC__) && defined(__thumb2__)
+  if (bytes >= 64) {
+    const uint8_t *const end = to + (bytes & ~63u);
+    __asm__ volatile(
+      "mov r2, %2\n mov r3, %2\n mov r4, %2\n mov r5, %2\n mov r6, %2\n mov r8, %2\n mov r10, %2\n mov r12, %2\n"
+      "1: stmia %0!, {r2, r3, r4, r5, r6, r8, r10, r12}\n stmia %0!, {r2, r3, r4, r5, r6, r8, r10, r12}\n"
+      "cmp %0, %1\n bne 1b"
+      : "+r"(to)
+      : "r"(end), "r"(word)
+      : "r2", "r3", "r4", "r5", "r6", "r8", "r10", "r12", "cc", "memory");
+    bytes &= 63u;
+  }
+#endif
+  for (; bytes >= 4; bytes -= 4, to += 4) memcpy(to, &word, 4);
+  memcpy(to, &word, bytes);
+}
 
 int recurrent_init(recurrent_t *m, void *arena, const recurrent_weights_t *weights) {
   m->arena = NULL;
@@ -194,7 +217,7 @@ int recurrent_init(recurrent_t *m, void *arena, const recurrent_weights_t *weigh
 
 void recurrent_reset(recurrent_t *m) {
   if (!m->arena) return;
-  memcpy(m->arena + 0, (const uint8_t *)m->weights + 112, 16); /* hidden */
+  fill(m->arena + 0, (const uint8_t *)m->weights + 112, 4, 16); /* hidden */
 }
 
 int recurrent_run(recurrent_t *m) {
@@ -249,6 +272,6 @@ MOTE_WEIGHTS_SECTION MOTE_ALIGNED(RECURRENT_ARENA_ALIGN) const recurrent_weights
 -0x1.2def96p-2f,-0x1.8f0a44p-3f
 },
 /* hidden */ {
-0.0f,0.0f,0.0f,0.0f
+0.0f
 }
 };

@@ -195,7 +195,7 @@ describe('layers by rows', () => {
     const plan = byRows({ input: 'streamed', external: 'weights' })
     expect(plan.graph.nodes.filter((n) => n.from === 'block_1/pointwise').length).toBeGreaterThan(2)
     expect(bytesRead(plan.external!)).toBeLessThanOrEqual(plan.external!.weights!.bytes.length)
-    expect(Math.max(...plan.external!.fetches.map((f) => f.last - f.needed))).toBeGreaterThan(2)
+    expect(Math.max(...plan.external!.fetches.map((f) => f.last - f.needed))).toBeGreaterThan(1)
     expect(run(plan)).toEqual(expected)
   })
 

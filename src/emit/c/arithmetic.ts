@@ -114,7 +114,7 @@ static inline int32_t requant(int32_t x, int32_t multiplier, int32_t shift) {
 }
 
 /** Names that generated functions and variables may not take. */
-export const INLINE_NAMES: readonly string[] = [...Object.keys(INLINE), 'rounds_products']
+export const INLINE_NAMES: readonly string[] = [...Object.keys(INLINE), 'rounds_products', 'fill']
 
 const ASSUMED = `/*
  * C99, and what every compiler for the machines in question does: int has 32 bits or more, two's complement, >> of a

@@ -32,3 +32,8 @@ export function identifiers(taken: Iterable<string> = []): (name: string) => str
     return id
   }
 }
+
+/** Text that ends no comment and is one line. */
+export function comment(text: string): string {
+  return text.replaceAll('*/', '* /').replaceAll('/*', '/ *').replaceAll(/\s+/g, ' ')
+}

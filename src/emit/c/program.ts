@@ -23,8 +23,9 @@ import {
   resetText,
 } from './external.ts'
 import { broken, kernelText, MACHINE_TEST, type RoutineUse } from './kernel.ts'
-import { identifier, identifiers } from './names.ts'
+import { comment, identifier, identifiers } from './names.ts'
 import { C_TYPE } from './number.ts'
+import { stateText } from './state.ts'
 import { initialiser, layoutCheck, type Member, membersOf, structText } from './weights.ts'
 
 export { identifier }
@@ -37,10 +38,6 @@ export interface CFile {
 /** The element in which C sees a value; packed types are bytes. */
 function elemOfValue(v: Value): Elem {
   return elemOf(v.type.dtype) ?? 'u8'
-}
-
-function comment(text: string): string {
-  return text.replaceAll('*/', '* /').replaceAll('/*', '/ *').replaceAll(/\s+/g, ' ')
 }
 
 function stepTitle(step: Step): string {
@@ -280,14 +277,11 @@ function routineNames(kernel: Kernel): string[] {
 function initText(plan: Plan, name: string, floats: boolean): string {
   const UP = name.toUpperCase()
   const misaligned = (p: string) => `((uintptr_t)${p} & (${UP}_ARENA_ALIGN - 1)) != 0`
-  const copies = plan.state.map(
-    ({ value, place, initial }) =>
-      `  memcpy(m->arena + ${place.offset}, (const uint8_t *)m->weights + ${initial.offset}, ${place.bytes}); /* ${comment(value.name)} */`,
-  )
+  const { lines: copies, functions } = stateText(plan)
   const { external } = plan
   if (external) copies.push(...resetText(name).map((line) => `  ${line}`))
   const guard = copies.length ? ['  if (!m->arena) return;'] : []
-  return `int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights${hookParameters(external)}) {
+  return `${functions}int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights${hookParameters(external)}) {
   m->arena = NULL;
   m->weights = weights ? weights : &${name}_weights;
   if (!arena || ${misaligned('arena')}) return 1;

@@ -75,10 +75,14 @@ export function emitWasm(plan: Plan, { weights = 'inside' }: WasmOptions = {}): 
 
   const init = new FuncBody([])
   for (const { place, initial } of plan.state) {
-    init.i32(wasmAddress(layout, place))
-    init.i32(wasmAddress(layout, initial))
-    init.i32(initial.bytes)
-    init.op('memory.copy', 0, 0)
+    const to = wasmAddress(layout, place)
+    for (let done = 0, n: number; done < place.bytes; done += n) {
+      n = Math.min(done || initial.bytes, place.bytes - done)
+      init.i32(to + done)
+      init.i32(done ? to : wasmAddress(layout, initial))
+      init.i32(n)
+      init.op('memory.copy', 0, 0)
+    }
   }
   const runLayers = dispatch(calls)
   const run = new FuncBody([])
