@@ -1,7 +1,6 @@
 // Float32 models quantised by `mote quantize`, one command each, and what that costs: accuracy before and after on inputs that
 // calibration did not use, with the 95% interval of the paired difference, beside the published int8 files of the same
-// models; and each step of the way on MobileNet v1, in int8 and int4. Data whose labels are of another kind than the model's
-// is written anew, in the packed form, to a temporary folder.
+// models; and each step of the way on MobileNet v1, in int8 and int4.
 // Writes bench/results/quantize.json and quantize.md; `--only`, a part of a model's name or of "step by step", leaves the rest of
 // them as it was.
 //
@@ -10,14 +9,13 @@
 // Needs the models and data (`--shared`, MOTE_SHARED or ../shared); `--board` also the emulator.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { readModel } from '../dist/index.js'
-import { calibrationInputs, evaluationInputs } from '../dist/cli/calibration.js'
 import { compareModels } from '../dist/cli/comparison.js'
+import { dataSets, json } from './data_sets.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { values } = parseArgs({
@@ -27,43 +25,7 @@ const { values } = parseArgs({
     board: { type: 'string' },
   },
 })
-const at = (path) => join(values.shared, path)
-if (!existsSync(at('datasets'))) {
-  console.error(`no data sets at ${at('datasets')}; say where they are with --shared DIR`)
-  process.exit(1)
-}
-const dir = mkdtempSync(join(tmpdir(), 'mote-quantize-'))
-process.on('exit', () => rmSync(dir, { recursive: true, force: true }))
-const json = (path) => JSON.parse(readFileSync(path, 'utf8'))
-
-/** CIFAR-100 as persons and no persons, as the models of Visual Wake Words tell them apart. */
-function persons(part) {
-  const set = json(at(`datasets/cifar100/${part}.json`))
-  const is = new Set(['baby', 'boy', 'girl', 'man', 'woman'])
-  for (const { file } of set.files) symlinkSync(at(`datasets/cifar100/${file}`), join(dir, file))
-  const labels = set.labels.map((l) => Number(is.has(set.classes[l])))
-  writeFileSync(join(dir, `${part}.json`), JSON.stringify({ ...set, classes: ['no person', 'person'], labels }))
-  return join(dir, part)
-}
-
-/** The keyword features as the float32 numbers that they were quantised from. */
-function keywords() {
-  const set = json(at('datasets/mlperf_kws01/kws01.json'))
-  const bytes = new Int8Array(readFileSync(at('datasets/mlperf_kws01/kws01.bin')))
-  const { scale, zero } = readModel(readFileSync(at('models/mlperf_tiny/kws_dscnn_int8.tflite'))).inputs[0].type.quant
-  const real = Float32Array.from(bytes, (q) => scale[0] * (q - zero[0]))
-  writeFileSync(join(dir, 'kws.json'), JSON.stringify({ ...set, dtype: 'float32' }))
-  writeFileSync(join(dir, 'kws.bin'), new Uint8Array(real.buffer))
-  return join(dir, 'kws')
-}
-
-/** The ImageNet photos with their classes in the order of models that have a background at 0. */
-function photos() {
-  const { files } = json(at('datasets/imagenet_samples/INFO.json'))
-  const path = join(dir, 'photos.csv')
-  writeFileSync(path, Object.entries(files).map(([file, { label }]) => `${file},${label + 1}\n`).join(''))
-  return path
-}
+const { at, dir, quantizable, judged } = dataSets(values.shared)
 
 const command = [join(root, 'dist/cli/main.js'), 'quantize']
 function quantize(model, args, out) {
@@ -83,35 +45,7 @@ function instructions(paths) {
   return (answer.models ?? [answer]).map((m) => m.runs[0].instructions)
 }
 
-const io = { out() {}, err() {}, progress() {}, debug: false }
-const photoData = ['--calibrate', at('datasets/flowers5/train'), '--range', '-1..1']
-const photoTest = ['--evaluate', at('datasets/imagenet_samples'), '--truth', photos()]
-const MODELS = [
-  {
-    name: 'ic_resnet8',
-    model: 'mlperf_tiny/ic_resnet8_fp32.tflite',
-    published: 'mlperf_tiny/ic_resnet8_int8.tflite',
-    args: ['--calibrate', at('datasets/cifar10/train'), '--evaluate', at('datasets/cifar10/test_a'), '--range', '0..255'],
-  },
-  {
-    name: 'vww_mbv1_025_96',
-    model: 'mlperf_tiny/vww_mbv1_025_96_fp32.tflite',
-    published: 'mlperf_tiny/vww_mbv1_025_96_int8.tflite',
-    args: ['--calibrate', persons('train'), '--evaluate', persons('test_a'), '--range', '0..1'],
-  },
-  {
-    name: 'kws_dscnn',
-    model: 'mlperf_tiny/kws_dscnn_fp32.tflite',
-    published: 'mlperf_tiny/kws_dscnn_int8.tflite',
-    args: ['--calibrate', keywords(), '--evaluate', 'rest', '--samples', '100'],
-  },
-  {
-    name: 'mobilenet_v1_0.25_224',
-    model: 'tflite_support/mobilenet_v1_0.25_224_fp32.tflite',
-    published: 'tflite_support/mobilenet_v1_0.25_224_quant.tflite',
-    args: [...photoData, ...photoTest],
-  },
-]
+const MODELS = quantizable()
 const WAY = [
   ['one scale for a tensor', ['--weights', 'per-tensor', '--no-correct-bias']],
   ['… + equalisation', ['--weights', 'per-tensor', '--equalize', '--no-correct-bias']],
@@ -138,16 +72,9 @@ const short = ({ comparison: c, after, seconds }) => ({
 })
 
 /** The published int8 file on the inputs of the command's evaluation. */
-async function published({ model, published: path, args }) {
-  const flag = (name) => args[args.indexOf(`--${name}`) + 1]
-  const given = (name) => (args.includes(`--${name}`) ? flag(name) : undefined)
-  const graph = readModel(readFileSync(at(`models/${model}`)))
-  const bytes = readFileSync(at(`models/${path}`))
-  const ends = given('range')?.split('..').map(Number)
-  const how = { crop: 'centre', resize: 'bilinear', ...(ends && { range: ends }) }
-  const options = { samples: given('samples') ?? '200', evaluate: flag('evaluate'), truth: given('truth') }
-  const calibration = calibrationInputs(graph, flag('calibrate'), options, how, io)
-  const samples = evaluationInputs(graph, calibration, options, how, io)
+async function published(entry) {
+  const { graph, samples } = judged(entry)
+  const bytes = readFileSync(at(`models/${entry.published}`))
   const comparison = await compareModels(graph, readModel(bytes), samples, undefined, () => {})
   return short({ comparison, after: { fileBytes: bytes.length } })
 }
@@ -158,7 +85,7 @@ const made = []
 for (const entry of MODELS.filter((m) => m.name.includes(values.only))) {
   process.stderr.write(`${entry.name} …\n`)
   const out = join(dir, `${entry.name}.tflite`)
-  const ours = short(quantize(entry.model, [...entry.args, '--rounding', 'adaround'], out))
+  const ours = short(quantize(entry.model, [...entry.calibrate, ...entry.evaluate, '--rounding', 'adaround'], out))
   const [own, theirs] = instructions([out, at(`models/${entry.published}`)])
   const beside = await published(entry)
   made.push({
@@ -173,7 +100,7 @@ const way = 'step by step'.includes(values.only) ? [] : known.way
 if (way !== known.way)
   for (const [what, args] of WAY) {
     process.stderr.write(`${what} ${args.join(' ')} …\n`)
-    const answer = quantize(MODELS[3].model, [...photoData, ...photoTest, ...args], join(dir, 'way.tflite'))
+    const answer = quantize(MODELS[3].model, [...MODELS[3].calibrate, ...MODELS[3].evaluate, ...args], join(dir, 'way.tflite'))
     way.push({ what, args, ...short(answer) })
   }
 

@@ -78,6 +78,9 @@ static void run_part(model_t *m, int set, int r) {
 }
 static void run(model_t *m, int set) {
   for (int r = 0; r < MODEL_ROWS; r++) run_part(m, set, r);
+#ifdef MODEL_PREDICTED
+  CHECK(model_run_layers(m, MODEL_PREDICTED, MODEL_LAYERS) == 0);
+#endif
 }
 #else
 #define PARTS MODEL_LAYERS

@@ -28,8 +28,24 @@ export * as ops from './ops/all.ts'
 export type { Rounding } from './ops/optimizer/qas.ts'
 export type { LayerReport, Plan } from './plan/plan.ts'
 export { instantiate } from './run/instantiate.ts'
+export { instantiateLearner, type LearningModel } from './run/learn.ts'
 export type { Port, RunningModel, Trace } from './run/model.ts'
 export { reference } from './run/reference.ts'
+export { applyDelta, encodeDelta, type Values } from './train/delta.ts'
 export { differentiate } from './train/grad.ts'
-export type { Scheme } from './train/scheme.ts'
-export { type Learning, type Optimizer, type StepOptions, type TrainingStep, trainingStep } from './train/step.ts'
+export { importanceOf } from './train/importance.ts'
+export { learnedModel } from './train/learned.ts'
+export { type ExtraMemory, extraMemory } from './train/memory.ts'
+export { Replay, type ReplayOptions } from './train/replay.ts'
+export type { LayerSelection, Scheme, Selection } from './train/scheme.ts'
+export { parseScheme } from './train/scheme_file.ts'
+export { type SplitModel, splitModel } from './train/split.ts'
+export {
+  appliedScheme,
+  gradientStep,
+  type Learning,
+  type Optimizer,
+  type StepOptions,
+  type TrainingStep,
+  trainingStep,
+} from './train/step.ts'

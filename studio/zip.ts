@@ -1,19 +1,7 @@
 // Files -> one .zip archive of stored entries (PKWARE APPNOTE 6.3, sections 4.3.7, 4.3.12 and 4.3.16).
 
 import type { OutputFile } from '../src/emit/program.ts'
-
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n
-  for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1
-  return c
-})
-
-/** CRC-32 of ISO 3309. */
-function crc32(bytes: Uint8Array): number {
-  let c = -1
-  for (const b of bytes) c = TABLE[(c ^ b) & 255] ^ (c >>> 8)
-  return ~c >>> 0
-}
+import { crc32 } from '../src/ir/hash.ts'
 
 /** Fields of 2 or 4 bytes each, little-endian. */
 function record(...fields: readonly (readonly [bytes: 2 | 4, value: number])[]): Uint8Array<ArrayBuffer> {

@@ -174,7 +174,7 @@ async function runScript(name: string): Promise<void> {
   expect(script, `package.json has no script "${name}"`).toBeDefined()
   if (script.startsWith('node dist/cli/main.js ')) return runMote(script.split(' ').slice(2))
   if (name === 'docs:pictures') return drawPictures()
-  if (name === 'studio' || name === 'browser') return openPage(script)
+  if (['studio', 'browser', 'learn'].includes(name)) return openPage(script)
   expect.fail(`no test knows how to run "npm run ${name}"`)
 }
 

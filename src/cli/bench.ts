@@ -17,11 +17,19 @@ import { writePage } from './files.ts'
 import { layerTimes, measure, timeC, type Work } from './measure.ts'
 import { MODEL_OPTIONS, openModel } from './model.ts'
 import { parseChoice, parseWhole } from './numbers.ts'
-import { checkPlanOptions, EXTERNAL_OPTIONS, PLAN_OPTIONS, type PlanChoice, planChoiceOf } from './plan.ts'
+import {
+  checkPlanOptions,
+  EXTERNAL_OPTIONS,
+  PLAN_OPTIONS,
+  type PlanChoice,
+  planChoiceOf,
+  threadsChoiceOf,
+} from './plan.ts'
 import { contestPage, contests, contestText, ENGINES, parseRivals } from './rivals/against.ts'
 import { RIVALS } from './rivals/rivals.ts'
 import { generated, MAX_SEED } from './run.ts'
 import { openRunner, RUNNER_NAMES } from './runners.ts'
+import { openThreads } from './threads.ts'
 
 const ON: readonly string[] = [...RUNNER_NAMES, ...DEVICE_NAMES]
 
@@ -48,6 +56,15 @@ async function startHere(graph: Graph, on: string, seed: number, runs: number, h
   const fast = on === 'wasm'
   const work = { run: () => model.run(inputs), runs: fast ? runs : 1, fill: fast }
   return { row, work, ...(fast && { layers: () => layerTimes(program, runs) }) }
+}
+
+/** The same program as threads share it, by its loader: not layer by layer. */
+async function onThreads(graph: Graph, most: number, seed: number, runs: number, how: PlanChoice): Promise<Started> {
+  const { program, threads, run } = await openThreads(graph, most, how)
+  const { arenaBytes, weightBytes } = program.plan
+  const inputs = generated(graph.inputs, seed)
+  const row = { on: `wasm, threads: ${threads}`, arenaBytes, weightBytes, outputFnv1a: run(inputs).map(fingerprint) }
+  return { row, work: { run: () => run(inputs), runs, fill: true } }
 }
 
 function onHost(graph: Graph, seed: number, runs: number, how: PlanChoice): Started {
@@ -227,6 +244,7 @@ export const bench: Command = {
     ],
     ['--seed <n>', 'of the generated input (xorshift32)', '1'],
     ['--runs <n>', 'timed runs at least', '30'],
+    ['--threads <n>', 'of wasm: time also a program whose runs up to so many threads share'],
     ...PLAN_OPTIONS,
     ...EXTERNAL_OPTIONS,
     ['--all', 'every layer of a long model'],
@@ -241,10 +259,15 @@ export const bench: Command = {
     const seed = parseWhole(String(options.seed), '--seed', 0, MAX_SEED)
     const runs = parseWhole(String(options.runs), '--runs', 1, 1e6)
     const how = planChoiceOf(options)
+    const { threads } = threadsChoiceOf(options)
+    if (threads !== undefined && !names.includes('wasm'))
+      throw new InputError('--threads', 'is for wasm, which is not among --on', 'add it, or leave --threads out')
     const html = options.html === undefined ? undefined : String(options.html)
     const others = names.filter((on) => !ON.includes(on) && ENGINES.includes(on))
     if (options.against !== undefined || others.length > 0) {
       const rivals = options.against === undefined ? [] : parseRivals(String(options.against), names)
+      if (threads !== undefined)
+        throw new InputError('--threads', `is not for ${ENGINES.join(', ')} beside others`, 'bench --on wasm alone')
       const mixed = names.find((on) => !ENGINES.includes(on))
       if (mixed)
         throw new InputError('--on', `${others[0]} and ${mixed} are not timed together`, 'bench them one by one')
@@ -259,13 +282,15 @@ export const bench: Command = {
         if (on.startsWith(SERIAL)) started.push(await onLine(graph, on, seed, how, io))
         else if (DEVICE_NAMES.includes(on)) started.push(onBoard(graph, on, seed, how))
         else started.push(await startHere(graph, on, seed, runs, how))
+        if (on === 'wasm' && threads !== undefined) started.push(await onThreads(graph, threads, seed, runs, how))
       }
     }
     io.progress('timing …')
     const rows = await timed(started)
     io.progress('')
+    const perModel = started.length / paths.length
     const results = paths.map((model, i): Result => {
-      const own = rows.slice(i * names.length, (i + 1) * names.length)
+      const own = rows.slice(i * perModel, (i + 1) * perModel)
       const disagree = disagreement(own)
       return { model, seed, runs: own, ...(disagree !== undefined && { disagree }) }
     })

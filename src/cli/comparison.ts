@@ -3,7 +3,7 @@
 import { aloneQuantized, layerNoise, ownLayers, realsOf, samplesFor } from '../compress/quantize/measure.ts'
 import type { Quantized } from '../compress/quantize/quantize.ts'
 import { forEachSample, type Samples, type Tell, tap } from '../compress/quantize/run.ts'
-import type { Graph } from '../ir/graph.ts'
+import { bitsOf, type Graph } from '../ir/graph.ts'
 import { count } from '../loops/ir.ts'
 import { evaluate, type Truth, truthOf } from '../report/evaluation.ts'
 import { type Comparison, type LayerEffect, pairedDifference, rightOf } from '../report/quantization.ts'
@@ -110,7 +110,7 @@ export async function layerEffects(
       name: node.from,
       op: node.op.name,
       ...(q.decisions.weights.has(node) && quant && { weightBits: bits ?? 8 }),
-      ...(quant && { outputBits: became.dtype === 'i16' ? 16 : 8, scale: quant.scale[0], zero: quant.zero[0] }),
+      ...(quant && { outputBits: bitsOf(became.dtype), scale: quant.scale[0], zero: quant.zero[0] }),
       ...(Number.isFinite(sqnr) && { sqnr }),
       ...(weightSqnr !== undefined && Number.isFinite(weightSqnr) && { weightSqnr }),
       ...(lone && { alone: lone }),

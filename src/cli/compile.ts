@@ -4,19 +4,30 @@ import { gzipSync } from 'node:zlib'
 import { projectFiles } from '../emit/c/project.ts'
 import { serveFiles } from '../emit/c/serve.ts'
 import { relaxedVariant, webFiles } from '../emit/js/files.ts'
+import { planOf } from '../emit/program.ts'
 import { InputError } from '../errors.ts'
 import { bytesText, countText, table } from '../report/figures.ts'
 import { externalReport } from '../report/report.ts'
 import { externalText } from '../report/terminal.ts'
 import { BOARDS, boardOf } from '../targets/boards.ts'
 import { TARGET_NAMES, targetOf } from '../targets/index.ts'
+import { isFast } from '../targets/target.ts'
 import { checkCountable, compileWithin, costLines, type Limits } from './budget.ts'
 import type { Command, Options } from './command.ts'
 import { DESCRIPTION_OPTIONS, describeModel } from './description.ts'
 import { writeOutput } from './files.ts'
 import { MODEL_OPTIONS, openModel } from './model.ts'
 import { parseChoice, parseCount, parseSize } from './numbers.ts'
-import { checkPlanOptions, EXTERNAL_OPTIONS, PLAN_OPTIONS, planChoiceOf, planJson, planLine } from './plan.ts'
+import {
+  checkPlanOptions,
+  EXTERNAL_OPTIONS,
+  PLAN_OPTIONS,
+  planChoiceOf,
+  planJson,
+  planLine,
+  threadsChoiceOf,
+  threadsLine,
+} from './plan.ts'
 import { snippet } from './snippet.ts'
 
 const WEIGHTS = ['inside', 'separate'] as const
@@ -43,7 +54,9 @@ export const compileCommand: Command = {
     ...PLAN_OPTIONS,
     ...EXTERNAL_OPTIONS,
     ['--weights <where>', `of WebAssembly: ${WEIGHTS.join(', ')} (a file of their own, to be cached and replaced)`],
+    ['--fast', 'float32 sums of the second WebAssembly module in fused multiply-adds: last bits differ'],
     ['--no-relaxed', 'leave out the second WebAssembly module, which newer browsers on x86 run faster'],
+    ['--threads <n>', 'of WebAssembly: the most threads that share a run; any number gives the same bits (default: 1)'],
     ...DESCRIPTION_OPTIONS,
     ['--project', 'write an example around the C as well: main, Makefile, CMake, a board of QEMU to run it on'],
     ['--serve', 'write a server around the C as well, for mote bench --on serial:/dev/ttyACM0'],
@@ -66,7 +79,15 @@ export const compileCommand: Command = {
       throw new InputError('--name', `"${options.name}" cannot name a C function`, 'use letters, digits and _')
 
     const weights = parseChoice(String(options.weights ?? 'inside'), '--weights', WEIGHTS)
-    for (const flag of ['weights', 'range', 'mean', 'std']) onlyForWasm(options, flag, target)
+    for (const flag of ['weights', 'threads', 'range', 'mean', 'std', 'fast']) onlyForWasm(options, flag, target)
+    const second = target === 'wasm' && weights === 'inside' && options.relaxed !== false
+    const fast = options.fast === true
+    if (fast && target === 'wasm' && !second)
+      throw new InputError(
+        '--fast',
+        'is for the second WebAssembly module, which is left out',
+        'keep both, or weights inside',
+      )
 
     const model = await openModel(path, options)
     const { graph, name } = model
@@ -76,13 +97,15 @@ export const compileCommand: Command = {
       name: String(options.name ?? name),
       keepChannels: options.keepChannels === true,
       ...planChoiceOf(options),
+      ...threadsChoiceOf(options),
+      ...(fast && target !== 'wasm' && { fast }),
     }
     io.progress(maxInstructions === undefined ? `${path} …` : `${path}: counting instructions …`)
     const measured = compileWithin(graph, choice, limits, board)
     io.progress('')
     const { program, codeBytes, report } = measured
-    const second = target === 'wasm' && weights === 'inside' && options.relaxed !== false
-    const variants = second ? relaxedVariant(graph, choice) : {}
+    const variants = second ? relaxedVariant(graph, { ...choice, fast }) : {}
+    const fused = fast ? planOf(graph, { ...choice, fast }).steps.filter((s) => isFast(s.recipe)).length : 0
     const written = program.wasm ? webFiles(program, { weights, described, variants }) : [...program.files]
     if (options.project === true) written.push(...projectFiles(program, described.labels))
     if (options.serve === true) written.push(...serveFiles(program))
@@ -101,6 +124,7 @@ export const compileCommand: Command = {
         files,
         sizes,
         plan: planJson(plan),
+        ...(fast && { fusedLayers: fused }),
         ...(codeBytes !== undefined && { codeBytes }),
         ...(report && { instructions: report.instructions }),
       },
@@ -108,6 +132,10 @@ export const compileCommand: Command = {
         `${program.name} for ${board ? `${board.name} (${target})` : target}: ${planLine(plan)}, ${countText(plan.macs)} MACs`,
         ...costLines(measured, limits),
         ...(slow ? [`  ${externalText(slow)}`] : []),
+        ...(options.threads === undefined ? [] : [`  ${threadsLine(plan)}`]),
+        ...(fast
+          ? [`  fast: float32 sums of ${fused} layers in fused multiply-adds, last bits differ between engines`]
+          : []),
         '',
         table(
           ['', '>', '>'],

@@ -6,6 +6,7 @@ import type { Data } from '../loops/ir.ts'
 import type { Plan } from '../plan/plan.ts'
 import { HOST_CLOCK_HZ, servedHostC } from '../run/host_served.ts'
 import { timeExchange } from '../run/serial_protocol.ts'
+import { importsOf } from '../run/wasm.ts'
 
 const BUDGET_MS = 1000
 /** Bytes of inputs that a process is given at most beyond the runs that are asked for. */
@@ -123,7 +124,7 @@ export function timeC(
 
 /** Medians of each layer's time in a WebAssembly program: the same module, run step by step. */
 export async function layerTimes(program: Program, runs: number): Promise<LayerTime[]> {
-  const { instance } = await WebAssembly.instantiate(program.wasm as BufferSource, {})
+  const { instance } = await WebAssembly.instantiate(program.wasm as BufferSource, importsOf(program.plan))
   const exports = instance.exports as Readonly<Record<string, (...args: number[]) => void>>
   const { steps } = program.plan
   const us = steps.map((): number[] => [])

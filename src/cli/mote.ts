@@ -13,8 +13,29 @@ import { inspect } from './inspect.ts'
 import { power } from './power.ts'
 import { quantize } from './quantize.ts'
 import { run } from './run.ts'
+import { trainPlan } from './train_plan.ts'
 
-export const COMMANDS: readonly Command[] = [demo, inspect, compileCommand, convert, quantize, run, bench, power]
+/** A name of two words is a command of a group. */
+export const COMMANDS: readonly Command[] = [
+  demo,
+  inspect,
+  compileCommand,
+  convert,
+  quantize,
+  run,
+  bench,
+  power,
+  trainPlan,
+]
+
+const GROUPS: Readonly<Record<string, string>> = {
+  train: 'let a model learn on the device that it runs on',
+}
+
+/** The command that a line names; undefined where it names none. */
+function commandOf(argv: readonly string[]): Command | undefined {
+  return COMMANDS.find((c) => c.name.split(' ').every((word, i) => word === argv[i]))
+}
 
 function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
@@ -27,8 +48,18 @@ function parserOf(io: Io, chosen: (start: () => Promise<Report>) => void): Parse
     .version(version())
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: () => {} })
+  const groups = new Map<string, Parser>()
+  const groupOf = (name: string): Parser => {
+    const group =
+      groups.get(name) ?? parser.command(name).description(GROUPS[name]).option('--json', 'print the answer as JSON')
+    groups.set(name, group)
+    return group
+  }
   for (const command of COMMANDS) {
-    const sub = parser.command(command.name).description(command.summary)
+    const [first, second] = command.name.split(' ')
+    const sub = (second === undefined ? parser.command(first) : groupOf(first).command(second)).description(
+      command.summary,
+    )
     for (const [form, description] of command.args) sub.argument(form, description)
     for (const [flags, description, preset] of command.options) sub.option(flags, description, preset)
     sub.option('--json', 'print the answer as JSON')
@@ -43,7 +74,7 @@ function parserOf(io: Io, chosen: (start: () => Promise<Report>) => void): Parse
 /** What commander says of a line that it cannot parse, as an error of ours; undefined where it only printed help. */
 function usageError(error: CommanderError, argv: readonly string[]): InputError | undefined {
   if (error.exitCode === 0) return undefined
-  const command = COMMANDS.find((c) => c.name === argv[0])
+  const command = commandOf(argv)
   const [message, ...more] = error.message.replace(/^error: /, '').split('\n')
   const suggestion = more.join(' ').replace(/^\(|\)$/g, '')
   const help = command ? `mote ${command.name} --help lists what there is` : 'mote help lists the commands'
@@ -60,7 +91,8 @@ export async function mote(argv: readonly string[], io: Io): Promise<number> {
       io.out(parser.helpInformation().trimEnd())
       return 0
     }
-    await parser.parseAsync([...argv], { from: 'user' })
+    const asked = argv.length === 1 && argv[0] in GROUPS ? [...argv, '--help'] : [...argv]
+    await parser.parseAsync(asked, { from: 'user' })
     if (!start) return 0
     const report = await start()
     io.out(json ? JSON.stringify(report.json) : report.text)

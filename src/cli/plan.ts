@@ -1,12 +1,12 @@
 // What commands say about a plan, and the options that choose one.
 
-import type { CompileOptions } from '../emit/program.ts'
+import { type CompileOptions, MOST_THREADS } from '../emit/program.ts'
 import { InputError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 import { bytesText } from '../report/figures.ts'
 import { externalReport } from '../report/report.ts'
 import type { Command, Options } from './command.ts'
-import { parseChoice, parseSize } from './numbers.ts'
+import { parseChoice, parseSize, parseWhole } from './numbers.ts'
 
 export const PLAN_OPTIONS: Command['options'] = [
   ['--input <how>', 'where the input is: held, or row by row, streamed (given) or external (read), C only', 'held'],
@@ -35,10 +35,14 @@ export function checkPlanOptions(options: Options): void {
 }
 
 export function planJson(plan: Plan) {
-  const { arenaBytes, lowerBoundBytes, weightBytes, macs, stages } = plan
+  const { arenaBytes, lowerBoundBytes, weightBytes, macs, stages, threads } = plan
   const external = externalReport(plan)
   const inputHeld = plan.streamed === undefined
-  return { arenaBytes, lowerBoundBytes, weightBytes, macs, stages, inputHeld, ...(external && { external }) }
+  return {
+    ...{ arenaBytes, lowerBoundBytes, weightBytes, macs, stages, inputHeld },
+    ...(external && { external }),
+    ...(threads && { threads: threads.most }),
+  }
 }
 
 export type PlanChoice = Pick<CompileOptions, 'stage' | 'input'> & ExternalChoice
@@ -47,6 +51,17 @@ export type PlanChoice = Pick<CompileOptions, 'stage' | 'input'> & ExternalChoic
 export function planChoiceOf(options: Options): PlanChoice {
   const { stage, input } = options as PlanChoice
   return { stage, input, ...externalChoiceOf(options) }
+}
+
+/** What `--threads` says. Throws InputError. */
+export function threadsChoiceOf({ threads }: Options): Pick<CompileOptions, 'threads'> {
+  return threads === undefined ? {} : { threads: parseWhole(String(threads), '--threads', 1, MOST_THREADS) }
+}
+
+export function threadsLine({ threads, steps }: Plan): string {
+  if (!threads) return 'one thread: no layer takes long enough to be shared'
+  const shared = threads.levels.filter((first, k) => (threads.levels[k + 1] ?? steps.length) - first > 1)
+  return `up to ${threads.most} threads share ${shared.length} of ${threads.levels.length} layers`
 }
 
 export type ExternalChoice = Pick<CompileOptions, 'external' | 'window' | 'prefetch'>

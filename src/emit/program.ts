@@ -2,18 +2,29 @@
 
 import { BudgetError, InputError } from '../errors.ts'
 import { type Graph, type Value, valuesOf } from '../ir/graph.ts'
+import { stepInLess } from '../passes/backward.ts'
+import { updatesEarly } from '../passes/blocks.ts'
 import { deadChannels } from '../passes/dead_channels.ts'
 import { inPlaceByChannel } from '../passes/in_place.ts'
 import { INFERENCE, runPasses } from '../passes/index.ts'
-import { type StageOptions, stage } from '../passes/stage.ts'
+import { parallel } from '../passes/parallel.ts'
+import { type Staged, type StageOptions, stage } from '../passes/stage.ts'
 import type { ExternalOptions } from '../plan/external.ts'
-import { makePlan, placedBytes } from '../plan/make.ts'
+import { KnownWork, makePlan, placedBytes, stateBytes } from '../plan/make.ts'
 import type { Plan } from '../plan/plan.ts'
-import { targetOf } from '../targets/index.ts'
+import { fastOf, targetOf } from '../targets/index.ts'
 import type { Target } from '../targets/target.ts'
 import { imageOf } from './c/external.ts'
 import { emitC, identifier } from './c/program.ts'
 import { emitWasm } from './wasm/module.ts'
+
+/** Plans of a training step that are made to find the fewest groups of channels for its memory. */
+const TRIES = 3
+/** Groups are not made smaller for less than this. */
+const NEAR = 1.01
+
+/** More share a run at no gain: images have some ten to some hundred rows. */
+export const MOST_THREADS = 64
 
 export type StageChoice = 'auto' | 'none' | 'rows' | 'patches' | `patches:${number}x${number}`
 
@@ -49,6 +60,16 @@ export interface CompileOptions {
   readonly maxRecompute?: number
   /** Keep channels that no output depends on, so that the program's form does not depend on the weights. Default false. */
   readonly keepChannels?: boolean
+  /**
+   * Float32 sums of products in fused multiply-adds (WebAssembly's relaxed_madd): for engines with relaxed SIMD only, and the last
+   * bits are no longer those of every other machine. Default false: exact.
+   */
+  readonly fast?: boolean
+  /**
+   * The most threads that may share a run (WebAssembly only): layers that take long enough are cut into so many blocks of
+   * rows. Any number of threads up to this gives the same bits. Default 1.
+   */
+  readonly threads?: number
 }
 
 /** A file of the program: text of C, or the bytes of a module. */
@@ -79,7 +100,8 @@ export function compile(graph: Graph, options: CompileOptions = {}): Program {
 /** The plan that `compile` makes, whether or not it fits. */
 export function planOf(graph: Graph, options: CompileOptions): Plan {
   const passes = options.keepChannels ? INFERENCE.filter(({ pass }) => pass !== deadChannels) : INFERENCE
-  return staged(runPasses(graph, passes), targetOf(options.target ?? 'wasm'), options)
+  const target = targetOf(options.target ?? 'wasm')
+  return staged(runPasses(graph, passes), options.fast ? fastOf(target) : target, options)
 }
 
 /** Prints a plan that was made from `graph`. */
@@ -99,11 +121,12 @@ export function programOf(graph: Graph, plan: Plan, givenName = graph.name): Pro
 
 /** The plan of the graph as it is, or of one with layers piece by piece, as `stage` asks. */
 export function staged(graph: Graph, target: Target, options: CompileOptions): Plan {
+  if (graph.learns && options.stage !== 'none' && (options.threads ?? 1) === 1) return stepPlan(graph, target, options)
   const { stage: how = 'auto', sram, input = 'held' } = options
   const slow = externalOptions(target, options)
+  if (options.threads !== undefined && options.threads !== 1) return threaded(graph, target, options.threads, options)
   if (input !== 'held') {
-    if (target.emits !== 'c')
-      throw new InputError('input', `${input} is not available for ${target.name}`, 'choose a target that is C')
+    if (target.emits !== 'c') throw notStreamed(input, target)
     const pieces = how === 'none' ? undefined : stage(graph, { ...stageOptions(options), input: 'streamed' })
     if (!pieces)
       throw new InputError(
@@ -126,6 +149,55 @@ export function staged(graph: Graph, target: Target, options: CompileOptions): P
   const near = byPieces(sram)
   const best = near && (fits(near) || how !== 'auto') ? near : byPieces(undefined)
   return best && best.arenaBytes < plan.arenaBytes ? best : plan
+}
+
+/**
+ * The plan of a training step: its forward pass by pieces and its backward pass by groups of channels, as many as its least memory
+ * needs, or as fit `sram` with `auto`.
+ */
+function stepPlan(graph: Graph, target: Target, options: CompileOptions): Plan {
+  const { stage: how = 'auto', sram, input = 'held' } = options
+  const slow = externalOptions(target, options)
+  const early = updatesEarly(graph)
+  const known = new KnownWork()
+  if (how === 'auto' && input === 'held') {
+    const plain = staged(early, target, { ...options, stage: 'none' })
+    if (plain.arenaBytes <= (sram ?? Number.POSITIVE_INFINITY)) return plain
+  }
+  if (input !== 'held' && target.emits !== 'c') throw notStreamed(input, target)
+  const given = { ...stageOptions(options), input: input === 'held' ? 'held' : 'streamed' } as const
+  const planned = ({ graph: made, stages }: Staged): Plan => ({ ...makePlan(made, target, slow, known), stages })
+  const state = stateBytes(early)
+  const within = (bytes: number) => planned(stepInLess(early, { ...given, sram: Math.floor(bytes) }))
+  let best: Plan | undefined
+  if (how === 'auto' && sram !== undefined)
+    // what just fits in tensors may not with a kernel's working space
+    for (let k = 0, limit = sram - state; k < TRIES && limit > 0; k++) {
+      const plan = within(limit)
+      if (plan.arenaBytes <= sram) return plan
+      if (!best || plan.arenaBytes < best.arenaBytes) best = plan
+      limit -= plan.arenaBytes - sram
+    }
+  const least = stepInLess(early, { ...given, sram: undefined })
+  const plan = how === 'auto' && sram !== undefined ? planned(least) : within(placedBytes(least.graph) * NEAR)
+  return best && best.arenaBytes < plan.arenaBytes ? best : plan
+}
+
+/** The plan of a graph whose layers `threads` threads may share. */
+function threaded(
+  graph: Graph,
+  target: Target,
+  threads: number,
+  { stage: how = 'auto', input = 'held' }: CompileOptions,
+): Plan {
+  const whole = Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS
+  if (!whole) throw new InputError('threads', `${threads} is not a number from 1 to ${MOST_THREADS}`)
+  if (target.emits !== 'wasm')
+    throw new InputError('threads', `are not available for ${target.name}`, 'choose a target that is WebAssembly')
+  if (how === 'rows' || how.startsWith('patches') || input !== 'held')
+    throw new InputError('threads', 'share whole layers, which go neither by pieces nor row by row', 'leave one out')
+  const plan = makePlan(parallel(graph, threads), target)
+  return plan.threads ? { ...plan, threads: { ...plan.threads, most: Math.min(threads, plan.threads.most) } } : plan
 }
 
 function stageOptions({ stage: how = 'auto', sram, maxRecompute }: CompileOptions): StageOptions {
@@ -151,6 +223,9 @@ function externalOptions(target: Target, options: CompileOptions): ExternalOptio
     throw new InputError('window', 'is for constants in slow memory', 'add external: weights')
   return { weights, window, flash, prefetch, input: input === 'external' }
 }
+
+const notStreamed = (input: string, { name }: Target) =>
+  new InputError('input', `${input} is not available for ${name}`, 'choose a target that is C')
 
 /** Throws BudgetError where the plan does not fit `sram` or `flash`. */
 export function checkBudget(plan: Plan, { sram, flash }: CompileOptions): void {

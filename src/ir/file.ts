@@ -4,7 +4,16 @@
 
 import { ModelError, MoteError } from '../errors.ts'
 import { type Data, type Elem, elemBytes, elemOfData } from '../loops/ir.ts'
-import { type DType, type Graph, type Node, type Quant, type Storage, type Value, valuesOf } from './graph.ts'
+import {
+  type DType,
+  type Graph,
+  type Learns,
+  type Node,
+  type Quant,
+  type Storage,
+  type Value,
+  valuesOf,
+} from './graph.ts'
 import { fnv1a } from './hash.ts'
 import type { Attrs, AttrValue, Op } from './op.ts'
 import { verify } from './verify.ts'
@@ -25,6 +34,8 @@ const DTYPES = [
   'u8',
   'i4',
   'i2',
+  'u4',
+  'u2',
   'bool',
   'bit',
 ] as const satisfies DType[]
@@ -113,6 +124,7 @@ export function saveGraph(graph: Graph): Uint8Array<ArrayBuffer> {
       ...(node.inPlace !== undefined && { inPlace: node.inPlace }),
     })),
     outputs: graph.outputs.map((v) => numberOf.get(v)!),
+    ...(graph.learns && { learns: { ...graph.learns } }),
   }
   const text = new TextEncoder().encode(JSON.stringify(header))
   const base = align8(PRELUDE + text.length)
@@ -190,7 +202,8 @@ function quantFrom(value: Json | undefined, where: string, rank: number): Quant 
   const scale = Float64Array.from(r.list('scale', real))
   const zero = Int32Array.from(r.list('zero', int32))
   if (scale.length !== zero.length) fail(where, `has ${scale.length} scales and ${zero.length} zero points`)
-  const bits = r.has('bits') && r.get('bits') === 4 ? ({ bits: 4 } as const) : {}
+  const held = r.get('bits')
+  const bits = held === 4 || held === 2 ? { bits: held as 4 | 2 } : {}
   return { scale, zero, ...(r.has('axis') && { axis: r.natural('axis', rank) }), ...bits }
 }
 
@@ -299,8 +312,14 @@ export function loadGraph(bytes: Uint8Array, ops: ReadonlyMap<string, Op>): Grap
     inputs: top.list('inputs', valueAt),
     nodes,
     outputs: top.list('outputs', valueAt),
+    ...(top.has('learns') && { learns: learnsFrom(new Reader(top.get('learns'), 'learns')) }),
   }
   return checked(graph)
+}
+
+function learnsFrom(r: Reader): Learns {
+  const own = { inputs: r.natural('inputs'), outputs: r.natural('outputs') }
+  return r.has('classes') ? { ...own, classes: r.natural('classes') } : own
 }
 
 /** Attributes and types come from the file, so an operator that stumbles over them says that the file is wrong. */

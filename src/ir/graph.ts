@@ -1,6 +1,6 @@
 // What a model does: an immutable list of nodes in execution order. The order is the schedule, so reordering is a pass.
 
-import { count, type Data, type Elem, elemBytes } from '../loops/ir.ts'
+import { count, type Data, type Elem } from '../loops/ir.ts'
 import type { Attrs, Op } from './op.ts'
 
 /**
@@ -20,6 +20,8 @@ export type DType =
   | 'u8'
   | 'i4'
   | 'i2'
+  | 'u4'
+  | 'u2'
   | 'bool'
   | 'bit'
 
@@ -28,8 +30,8 @@ export interface Quant {
   readonly scale: Float64Array
   readonly zero: Int32Array
   readonly axis?: number
-  /** Stored numbers fit in so many bits, and files keep them in no more. */
-  readonly bits?: 4
+  /** Stored numbers fit in so many bits; files and weight segments keep them in no more. */
+  readonly bits?: 4 | 2
 }
 
 /**
@@ -82,6 +84,8 @@ export interface Node<A extends Attrs = Attrs> {
   readonly gathers?: true
   /** The rows of the graph's input that output 0 is arrive from outside before the next node runs. */
   readonly receives?: true
+  /** May run at the same time as the node before it, and with all that may run beside that. */
+  readonly beside?: true
 }
 
 /** A model: tensors that come in, nodes in the order in which they run, tensors that go out. */
@@ -90,6 +94,17 @@ export interface Graph {
   readonly inputs: readonly Value[]
   readonly nodes: readonly Node[]
   readonly outputs: readonly Value[]
+  /** Of a training step: which inputs and outputs are the model's own. */
+  readonly learns?: Learns
+}
+
+/** A training step's inputs are the model's, then a label or target, then the learning rate; its outputs the loss, the model's, what learns. */
+export interface Learns {
+  /** How many inputs and outputs are the model's. */
+  readonly inputs: number
+  readonly outputs: number
+  /** Labels are whole numbers from 0 to below `classes`; absent where they are targets. */
+  readonly classes?: number
 }
 
 export type Pass = (graph: Graph) => Graph
@@ -100,10 +115,15 @@ export interface Tensor {
   readonly data: Data
 }
 
-/** The element type in which kernels see a dtype; undefined where packing makes it more than one element. */
+/**
+ * The element type in which kernels see a dtype: those of packed activations, u4 and u2, as bytes. Undefined for packed
+ * types that no kernel reads.
+ */
 export function elemOf(dtype: DType): Elem | undefined {
   switch (dtype) {
     case 'bool':
+    case 'u4':
+    case 'u2':
       return 'u8'
     case 'u32':
       return 'i32'
@@ -131,14 +151,25 @@ const BITS: Record<DType, number> = {
   u8: 8,
   i4: 4,
   i2: 2,
+  u4: 4,
+  u2: 2,
   bool: 8,
   bit: 1,
 }
 
+/** Bits of an element as stored. */
+export function bitsOf(dtype: DType): number {
+  return BITS[dtype]
+}
+
+/** Whether kernels see elements of which several stand in a byte. */
+export function isPacked({ dtype }: TensorType): boolean {
+  return elemOf(dtype) !== undefined && BITS[dtype] < 8
+}
+
 /** Bytes of a tensor as stored, packed types rounded up to a whole byte. */
 export function bytesOf(type: TensorType): number {
-  const elem = elemOf(type.dtype)
-  return elem ? count(type.shape) * elemBytes(elem) : Math.ceil((count(type.shape) * BITS[type.dtype]) / 8)
+  return Math.ceil((count(type.shape) * BITS[type.dtype]) / 8)
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {

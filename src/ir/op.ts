@@ -36,8 +36,14 @@ export interface Cost {
 /** What a kernel's buffer stands for: a value of the graph (its elements from `from` on), data derived from the node's constants, or working space. */
 export type Arg =
   | { readonly value: Value; readonly from?: number }
-  | { readonly data: Data }
+  | { readonly data: Data; readonly made?: Made }
   | { readonly scratch: true }
+
+/** How data follow from smaller ones: loops that read `from`, one buffer each, and write the last buffer, which is the data. */
+export interface Made {
+  readonly kernel: Kernel
+  readonly from: readonly Data[]
+}
 
 /** A kernel and what each of its buffers is bound to: the work of one node. */
 export interface Call {
@@ -106,6 +112,8 @@ export interface Quantising<A extends Attrs = Attrs> {
   readonly weights?: Weighted
   /** The operator computes int8 as ONNX Runtime does where its attribute `scaling` is `float`. */
   readonly scaling?: true
+  /** Elements may have less than 8 bits; where the output is its `own`, the attribute `stored` is its type. */
+  readonly subByte?: true
   /** The attributes on stored numbers, where they differ: from the outputs' quantisation. */
   attrs?(y: Quant): A
 }
@@ -256,6 +264,8 @@ export interface Op<A extends Attrs = Attrs> {
   ): { readonly inputs: readonly (Region | undefined)[]; readonly attrs: A } | undefined
   /** How this float32 node computes on stored integers; undefined where it does not. */
   quantize?(node: Node<A>): Quantising<A> | undefined
+  /** The attributes of this node where the first axis of its inputs and of its outputs has `times` the extent, where they change. */
+  rebatch?(node: Node<A>, times: number): A
   /** The same node in float32, where it computes on numbers that are quantised at run time. */
   real?(node: Node<A>, around: Surroundings): Node | undefined
   /** Takes tensors without elements (a 0 in their shape) and makes them; the others refuse them in `check`. */

@@ -3,7 +3,7 @@
 
 import { f32ToF16 } from '../loops/float.ts'
 import { count, type Data, newData } from '../loops/ir.ts'
-import { elemOf, type TensorType } from './graph.ts'
+import { bitsOf, elemOf, type TensorType } from './graph.ts'
 
 export class Xorshift32 {
   private state: number
@@ -29,7 +29,7 @@ export class Xorshift32 {
   }
 
   /**
-   * Fills a tensor: int8 and uint8 from the top 8 bits, int16 from the top 16, bool the top bit, f32 = int32 / 2^31 in
+   * Fills a tensor: int8, uint8 and less from the top 8 bits or less, int16 from the top 16, bool the top bit, f32 = int32 / 2^31 in
    * [-1, 1], f64 the same without rounding, f16 the nearest to the f32, i32 and i64 = x mod 4.
    */
   fill(type: TensorType): Data {
@@ -41,7 +41,7 @@ export class Xorshift32 {
       else if (data instanceof Uint16Array) data[i] = f32ToF16((x | 0) / 2 ** 31)
       else if (data instanceof Int32Array) data[i] = x % 4
       else if (data instanceof Int16Array) data[i] = x >>> 16
-      else data[i] = type.dtype === 'bool' ? x >>> 31 : x >>> 24
+      else data[i] = x >>> (type.dtype === 'bool' ? 31 : 32 - bitsOf(type.dtype))
     }
     return data
   }

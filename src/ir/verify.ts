@@ -30,8 +30,15 @@ export function verify(graph: Graph): Graph {
   })
   for (const v of graph.outputs) last.set(v, graph.nodes.length)
 
+  let level = new Set<Value>()
   graph.nodes.forEach((node, i) => {
     const where = layer(node)
+    if (!node.beside) level = new Set()
+    for (const v of valuesRead(node))
+      if (level.has(v)) throw new ModelError(where, `reads "${v.name}", which is computed at the same time`)
+    for (const v of node.outputs) level.add(v)
+    if (node.beside && (node.inPlace !== undefined || node.op.writesState))
+      throw new ModelError(where, 'overwrites what may be read at the same time')
     for (const v of valuesRead(node)) {
       if (gone.has(v)) throw new ModelError(where, `reads "${v.name}", whose buffer ${gone.get(v)} took over`)
       if (defined.has(v)) continue
@@ -76,6 +83,12 @@ export function verify(graph: Graph): Graph {
     for (const v of node.outputs) define(v, where)
   })
 
+  const { learns } = graph
+  if (learns && (graph.inputs.length !== learns.inputs + 2 || graph.outputs.length < learns.outputs + 1))
+    throw new ModelError(
+      graph.name,
+      `learns with ${graph.inputs.length} inputs and ${graph.outputs.length} outputs; expected ${learns.inputs + 2}, and at least ${learns.outputs + 1}`,
+    )
   for (const v of graph.outputs)
     if (!defined.has(v) && v.storage === 'temp') throw new ModelError(`output "${v.name}"`, 'is never computed')
   return graph

@@ -7,6 +7,7 @@ import {
   type Expr,
   F32,
   F64,
+  I8X16,
   I16X8,
   I32,
   I32X4,
@@ -70,10 +71,14 @@ function resultType(name: OpName, args: readonly Expr[]): Type {
     case 'fromBits':
       return { num: first.num === 'i64' ? 'f64' : 'f32', lanes: first.lanes }
     case 'toI32':
+    case 'whole':
       return { num: 'i32', lanes: first.lanes }
     case 'bits':
-      if (first.num === 'i16') return I32X4
+      if (first.num === 'i16' || first.num === 'i8') return first.lanes === 4 ? I32 : I32X4
       return { num: first.num === 'f64' ? 'i64' : 'i32', lanes: first.lanes }
+    case 'bytes':
+    case 'narrowU':
+      return I8X16
     case 'halves':
     case 'narrow':
       return I16X8
@@ -139,6 +144,11 @@ export const requant = (x: E, multiplier: E, shift: E): Expr => op('requant', x,
 export function splat(a: E, lanes: number): Expr {
   const x = expr(a)
   return { k: 'op', op: 'splat', args: [x], type: { num: x.type.num, lanes } }
+}
+
+/** The `k`-th part of 16 bytes. */
+export function part(a: Expr, lanes: 4 | 8, k: number): Expr {
+  return { k: 'op', op: 'part', args: [a, int(k)], type: { num: 'i8', lanes } }
 }
 
 /** One element, widened to its register type. */

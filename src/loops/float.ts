@@ -133,6 +133,18 @@ export function roundEven(x: number): number {
   return x < 0 || Object.is(x, -0) ? -whole : whole
 }
 
+/** a * b + c of float32 numbers, rounded once to float32. */
+export function fma(a: number, b: number, c: number): number {
+  const product = a * b
+  const sum = product + c
+  const added = sum - product
+  const rest = product - (sum - added) + (c - added)
+  if (rest === 0 || !Number.isFinite(sum)) return f(sum)
+  // a sum of 53 bits that is not exact is rounded to an odd one, so that its own rounding does not count (Boldo & Melquiond 2008)
+  const bits = bits64(sum)
+  return f(bits % 2n !== 0n ? sum : fromBits64(bits + (rest > 0 === sum > 0 ? 1n : -1n)))
+}
+
 function fromBits(bits: number): number {
   intCell[0] = bits
   return floatCell[0]

@@ -23,12 +23,14 @@ import { validate } from './validate.ts'
 type Run = () => void
 type NumberOf = () => number
 type LongOf = () => bigint
-type Lanes = Int16Array | Int32Array | Float32Array | BigInt64Array
+type Lanes = Int8Array | Int16Array | Int32Array | Float32Array | BigInt64Array
 /** The result is valid until the closure is called again. */
 type LanesOf = () => Lanes
 
 function newLanes(type: Type): Lanes {
   switch (type.num) {
+    case 'i8':
+      return new Int8Array(type.lanes)
     case 'i16':
       return new Int16Array(type.lanes)
     case 'i32':
@@ -281,6 +283,10 @@ class Compiler {
         return total
       }
     }
+    if (from.num === 'i8') {
+      const of = this.vector(e.args[0])
+      return () => new DataView(of().buffer).getInt32(0, true)
+    }
     if (from.num === 'i64') {
       const a = this.long(e.args[0])
       const convert = fromLong(op)
@@ -323,7 +329,7 @@ class Compiler {
 
   /** The operation's function, throwing where an integer result does not fit. */
   checked(e: Extract<Expr, { k: 'op' }>, f: Fn): Fn {
-    const num = e.args[0].type.num
+    const { num } = e.type
     if (num === 'f32' || num === 'f64' || !CHECKED.has(e.op)) return f
     const bits = num === 'i16' ? 16 : 0
     return (a, b, c) => {
@@ -402,6 +408,14 @@ class Compiler {
     }
     if (e.k === 'const') return this.fault(e, 'is a constant with lanes')
     if (e.op === 'splat') return this.splat(e, out)
+    if (e.op === 'part') {
+      const [a, k] = [this.vector(e.args[0]), this.number(e.args[1])]
+      return () => {
+        const [all, first] = [a(), k() * out.length]
+        for (let i = 0; i < out.length; i++) out[i] = all[first + i]
+        return out
+      }
+    }
     const args = e.args.map((arg) => this.vector(arg))
     const [a, b, c] = args
     if (e.op === 'dot')
@@ -436,10 +450,10 @@ class Compiler {
   /** Operations that rearrange lanes, or see the same bits as others. */
   moves(op: OpName, [a, b]: readonly LanesOf[], out: Lanes): LanesOf | undefined {
     if (op === 'zipLow' || op === 'zipHigh') {
-      const first = op === 'zipLow' ? 0 : 4
+      const first = op === 'zipLow' ? 0 : out.length / 2
       return () => {
         const [x, y] = [a(), b()]
-        for (let i = 0; i < 8; i++) out[i] = (i % 2 === 0 ? x : y)[first + (i >> 1)]
+        for (let i = 0; i < out.length; i++) out[i] = (i % 2 === 0 ? x : y)[first + (i >> 1)]
         return out
       }
     }
@@ -449,12 +463,18 @@ class Compiler {
         for (let i = 0; i < 8; i++) out[i] = Math.max(-32768, Math.min(32767, i < 4 ? x[i] : y[i - 4]))
         return out
       }
-    const shorts = out instanceof Int16Array
-    if (op !== 'halves' && (op !== 'bits' || !(out instanceof Int32Array))) return undefined
+    if (op === 'narrowU')
+      return () => {
+        const [x, y] = [a(), b()] as Int16Array[]
+        for (let i = 0; i < 16; i++) out[i] = Math.max(0, Math.min(255, i < 8 ? x[i] : y[i - 8]))
+        return out
+      }
+    if (op !== 'halves' && op !== 'bytes' && (op !== 'bits' || !(out instanceof Int32Array))) return undefined
     return () => {
       const x = a()
       const other = new DataView(x.buffer)
-      if (shorts) for (let i = 0; i < 8; i++) out[i] = other.getInt16(2 * i, true)
+      if (out instanceof Int8Array) for (let i = 0; i < 16; i++) out[i] = other.getInt8(i)
+      else if (out instanceof Int16Array) for (let i = 0; i < 8; i++) out[i] = other.getInt16(2 * i, true)
       else for (let i = 0; i < 4; i++) out[i] = other.getInt32(4 * i, true)
       return out
     }

@@ -5,11 +5,11 @@
 /** What a buffer stores. f16 elements are IEEE binary16, as their bits. */
 export type Elem = 'i8' | 'u8' | 'i16' | 'i32' | 'i64' | 'f16' | 'f32' | 'f64'
 /**
- * What a register holds. A scalar load of i8, u8 or i16 widens to i32, one of f16 to f32; f16 has no lanes. i16 registers
- * exist only with 8 lanes, f64 registers only with one.
+ * What a register holds. A scalar load of i8, u8 or i16 widens to i32, one of f16 to f32; f16 has no lanes. i8 registers
+ * have 16 lanes, i16 registers 8, f64 registers one; a part of an i8 register has 4 or 8 lanes.
  */
-export type Num = 'i16' | 'i32' | 'i64' | 'f32' | 'f64'
-/** A register type: one number, or as many lanes as fill 128 bits (i16x8, i32x4, f32x4, i64x2). */
+export type Num = 'i8' | 'i16' | 'i32' | 'i64' | 'f32' | 'f64'
+/** A register type: one number, or as many lanes as fill 128 bits (i8x16, i16x8, i32x4, f32x4, i64x2), or i8x4, i8x8. */
 export interface Type {
   readonly num: Num
   readonly lanes: number
@@ -19,6 +19,8 @@ export const I32: Type = { num: 'i32', lanes: 1 }
 export const I64: Type = { num: 'i64', lanes: 1 }
 export const F32: Type = { num: 'f32', lanes: 1 }
 export const F64: Type = { num: 'f64', lanes: 1 }
+export const I8X4: Type = { num: 'i8', lanes: 4 }
+export const I8X16: Type = { num: 'i8', lanes: 16 }
 export const I16X8: Type = { num: 'i16', lanes: 8 }
 export const I32X4: Type = { num: 'i32', lanes: 4 }
 export const F32X4: Type = { num: 'f32', lanes: 4 }
@@ -65,8 +67,11 @@ export interface Buf {
  * toF64                i32, i64, f32 -> f64, of i64 rounded to nearest
  * toI32 toI64          f32, f64 -> i32 or i64: truncated, saturating, 0 for NaN
  * extend wrap          i32 -> i64, i64 -> i32 (low bits)
- * bits fromBits        f32 <-> i32, f64 <-> i64, same bits; bits of i16x8 are i32x4, lane 2i the lower half of lane i
- * halves               i32x4 -> i16x8, same bits: the inverse of bits
+ * fma                  f32x4 (a, b, c): a * b + c, rounded once
+ * whole                f32x4 -> i32x4: truncated, must fit (the interpreter throws)
+ * bits fromBits        f32 <-> i32, f64 <-> i64, same bits; bits of i16x8 are i32x4, lane 2i the lower half of lane i, bits of
+ *                      i8x16 too, bits of i8x4 are i32
+ * halves bytes         i32x4 -> i16x8 or i8x16, same bits: the inverse of bits
  * srdhm                i32: saturating rounding doubling high multiply, (a*b + 2^30) >> 31 (gemmlowp)
  * rdivpot              i32: rounding divide by 2^b, half away from zero (gemmlowp)
  * requant              (x, multiplier Q31, shift): rdivpot(srdhm(x << max(shift,0), multiplier), max(-shift,0)) (TFLite)
@@ -78,8 +83,10 @@ export interface Buf {
  *                      wrapping
  * smmla                i32 (a, b, c): c + floor(a * b / 2^32), wrapping
  * dot                  (i16x8, i16x8) -> i32x4: lane i is a[2i]*b[2i] + a[2i+1]*b[2i+1], wrapping
- * zipLow zipHigh       (i16x8, i16x8): a[0], b[0], a[1], b[1], … of the lower four lanes of each, or of the upper four
+ * zipLow zipHigh       i16x8, i8x16: a[0], b[0], a[1], b[1], … of the lower half of each one's lanes, or of the upper half
  * narrow               (i32x4, i32x4) -> i16x8: the lanes of a, then those of b, saturated to 16 bits
+ * narrowU              (i16x8, i16x8) -> i8x16: the same, saturated to 0 to 255 (the byte without a sign)
+ * part                 (i8x16, constant k) -> i8x4 or i8x8: the k-th part of so many lanes
  */
 export type OpName =
   | 'add'
@@ -117,6 +124,8 @@ export type OpName =
   | 'toF64'
   | 'toI32'
   | 'toI64'
+  | 'whole'
+  | 'fma'
   | 'extend'
   | 'wrap'
   | 'bits'
@@ -128,9 +137,12 @@ export type OpName =
   | 'sum'
   | 'dot'
   | 'halves'
+  | 'bytes'
   | 'zipLow'
   | 'zipHigh'
   | 'narrow'
+  | 'narrowU'
+  | 'part'
   | 'sxtb16'
   | 'uxtb16'
   | 'smlad'
@@ -161,11 +173,11 @@ export type Stmt =
   | { readonly s: 'asm'; readonly means: Stmt; readonly routine: Routine; readonly args: readonly Expr[] }
 
 /**
- * A function in a machine's own instructions, arguments in r0 to r3. Arguments that are loads stand for the element's
- * address, others for their value. Routines of one name have one text.
+ * A function in a machine's own instructions, arguments in r0 to r3, those beyond on the stack. Arguments that are loads stand for
+ * the element's address, others for their value. Routines of one name have one text.
  */
 export interface Routine {
-  readonly machine: 'armv7e-m' | 'armv8.1-m.mve'
+  readonly machine: 'armv7e-m' | 'armv7e-m.fp' | 'armv8.1-m.mve'
   readonly name: string
   /** One instruction or label a line. */
   readonly text: string

@@ -4,7 +4,7 @@
 
 import { bug } from '../errors.ts'
 import { type Affine, affine, constantLets, loopRanges, rangeOf, termsWhere, toExpr } from './affine.ts'
-import { add, and, block, buffer, ge, int, load, loop as loopOver, lt, store, when } from './build.ts'
+import { add, and, block, buffer, ge, int, load, loop as loopOver, lt, mul, store, when } from './build.ts'
 import { type Buf, count, type Data, type Elem, type Expr, type Kernel, newData, registerOf, type Stmt } from './ir.ts'
 import { declared, findLoop, mapStmt, namer, pathTo, replace, stored, visit, written } from './walk.ts'
 
@@ -246,4 +246,22 @@ function packData(data: Data, buf: Buf, dims: readonly PackDim[], shape: readonl
     out[flat] = data[index.reduce((at, i, d) => at * buf.shape[d] + i, 0)]
   }
   return out
+}
+
+/** The kernel with one dimension for each buffer: rows of elements. */
+export function flattened(kernel: Kernel): Kernel {
+  const shapes = new Map(kernel.bufs.map((b) => [b.name, b.shape]))
+  const row = (buf: string, at: readonly Expr[]): Expr[] => {
+    const shape = shapes.get(buf)!
+    return [at.reduce<Expr>((sum, e, d) => add(mul(sum, shape[d]), e), int(0))]
+  }
+  return {
+    ...kernel,
+    bufs: kernel.bufs.map((b) => ({ ...b, shape: [count(b.shape)] })),
+    body: mapStmt(
+      kernel.body,
+      (e) => (e.k === 'load' ? { ...e, at: row(e.buf, e.at) } : e),
+      (s) => (s.s === 'store' ? { ...s, at: row(s.buf, s.at) } : s),
+    ),
+  }
 }

@@ -2,20 +2,22 @@
 // fit. i32 and f32 values are JavaScript numbers, i64 values are bigints. See ir.ts for the table in words.
 
 import { clz, highProduct, longToF32, rdivpot, requant, srdhm, toI32, toI64 } from './arith.ts'
-import { roundEven } from './float.ts'
+import { fma, roundEven } from './float.ts'
 import type { Num, OpName } from './ir.ts'
 
 export type Fn = (a: number, b: number, c: number) => number
 export type LongFn = (a: bigint, b: bigint) => bigint
 
 /** Operations whose exact result must fit the register; a result that is not finite (division by zero) never does. */
-export const CHECKED: ReadonlySet<OpName> = new Set<OpName>(['add', 'sub', 'mul', 'neg', 'div', 'rem'])
+export const CHECKED: ReadonlySet<OpName> = new Set<OpName>(['add', 'sub', 'mul', 'neg', 'div', 'rem', 'whole'])
 
 const MIN = -(2 ** 31)
 const floatCell = new Float32Array(1)
 const intCell = new Int32Array(floatCell.buffer)
 const doubleCell = new Float64Array(1)
 const longCell = new BigInt64Array(doubleCell.buffer)
+
+const none: Partial<Record<OpName, Fn>> = {}
 
 const short: Partial<Record<OpName, Fn>> = {
   add: (a, b) => a + b,
@@ -84,6 +86,8 @@ const exact: Partial<Record<OpName, Fn>> = {
   trunc: (a) => Math.trunc(a),
   nearest: (a) => roundEven(a),
   toI32: (a) => toI32(a),
+  whole: (a) => Math.trunc(a),
+  fma: (a, b, c) => fma(a, b, c),
 }
 
 const float: Partial<Record<OpName, Fn>> = {
@@ -145,7 +149,7 @@ const longCompare: Partial<Record<OpName, (a: bigint, b: bigint) => boolean>> = 
 
 /** The function of an operation on arguments that hold `num`; undefined where it is not made of numbers. */
 export function numberOp(op: OpName, num: Exclude<Num, 'i64'>): Fn | undefined {
-  return { i16: short, i32: int, f32: float, f64: double }[num][op]
+  return { i8: none, i16: short, i32: int, f32: float, f64: double }[num][op]
 }
 
 export function longOp(op: OpName): LongFn | undefined {

@@ -25,7 +25,7 @@ const INFIX: Partial<Record<OpName, string>> = {
   wmul: '*%',
 }
 
-const SUFFIX: Record<Num, string> = { i16: '', i32: '', i64: 'l', f32: 'f', f64: 'd' }
+const SUFFIX: Record<Num, string> = { i8: '', i16: '', i32: '', i64: 'l', f32: 'f', f64: 'd' }
 
 export function printType(t: Type): string {
   return t.lanes === 1 ? t.num : `${t.num}x${t.lanes}`
@@ -45,7 +45,7 @@ export function printExpr(e: Expr): string {
       const infix = INFIX[e.op]
       const args = e.args.map(printExpr)
       if (infix && args.length === 2) return `(${args[0]} ${infix} ${args[1]})`
-      const name = e.op === 'splat' ? printType(e.type) : e.op
+      const name = e.op === 'splat' ? printType(e.type) : e.op === 'part' ? `${e.op}${e.type.lanes}` : e.op
       return `${name}(${args.join(', ')})`
     }
   }

@@ -74,7 +74,8 @@ function simplifyExpr(e: Expr, ranges: Ranges): Expr {
       const [a, b] = x.args
       const isFlag = (y: Expr) => y.k === 'op' && (COMPARES.has(y.op) || (y.op === 'and' && y.args.every(isFlag)))
       if (truth(a) === false || truth(b) === false) return int(0)
-      if (a.k === 'const' && a.value === 1 && (isFlag(b) || b.k === 'const')) return b
+      if (a.k === 'const' && b.k === 'const') return int(a.value & b.value)
+      if (a.k === 'const' && a.value === 1 && isFlag(b)) return b
       if (b.k === 'const' && b.value === 1 && isFlag(a)) return a
     }
     return x

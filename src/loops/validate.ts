@@ -19,7 +19,7 @@ import {
 } from './ir.ts'
 import { printExpr, printKernel, printType } from './print.ts'
 
-const LANES: Record<Num, number> = { i16: 8, i32: 4, i64: 2, f32: 4, f64: 0 }
+const LANES: Record<Num, number> = { i8: 16, i16: 8, i32: 4, i64: 2, f32: 4, f64: 0 }
 const ARITY: Record<OpName, number> = {
   add: 2,
   sub: 2,
@@ -56,6 +56,8 @@ const ARITY: Record<OpName, number> = {
   toF64: 1,
   toI32: 1,
   toI64: 1,
+  whole: 1,
+  fma: 3,
   extend: 1,
   wrap: 1,
   bits: 1,
@@ -67,9 +69,12 @@ const ARITY: Record<OpName, number> = {
   sum: 1,
   dot: 2,
   halves: 1,
+  bytes: 1,
   zipLow: 2,
   zipHigh: 2,
   narrow: 2,
+  narrowU: 2,
+  part: 2,
   sxtb16: 1,
   uxtb16: 1,
   smlad: 3,
@@ -96,7 +101,7 @@ function holds(elem: Elem, type: Type): boolean {
     case 'i32':
       return type.num === 'i32'
     default:
-      return type.num === 'i32' || (type.num === 'i16' && type.lanes === 8)
+      return type.num === 'i32' || (type.num === 'i16' && type.lanes === 8) || (type.num === 'i8' && elem === 'i8')
   }
 }
 
@@ -165,9 +170,14 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
       return scalar('f32', 'f64') && I64
     case 'bits':
       if (a.num === 'i16') return { num: 'i32', lanes: 4 }
+      if (a.num === 'i8') return a.lanes === 8 ? undefined : { num: 'i32', lanes: a.lanes / 4 }
       return convert('f32', 'i32') ?? (scalar('f64') && I64)
     case 'fromBits':
       return convert('i32', 'f32') ?? (scalar('i64') && F64)
+    case 'fma':
+      return a.lanes === 4 ? on('f32') : undefined
+    case 'whole':
+      return a.lanes === 4 ? convert('f32', 'i32') : undefined
     case 'extend':
       return a.lanes === 1 ? convert('i32', 'i64') : undefined
     case 'wrap':
@@ -184,10 +194,16 @@ function resultOf(op: OpName, t: readonly Type[], wanted: Type): Type | undefine
       return on('i16') && { num: 'i32', lanes: 4 }
     case 'zipLow':
     case 'zipHigh':
-      return on('i16')
+      return on('i8', 'i16')
     case 'halves':
     case 'narrow':
       return a.lanes === 4 && on('i32') ? { num: 'i16', lanes: 8 } : undefined
+    case 'bytes':
+      return a.lanes === 4 && on('i32') ? { num: 'i8', lanes: 16 } : undefined
+    case 'narrowU':
+      return on('i16') && { num: 'i8', lanes: 16 }
+    case 'part':
+      return a.num === 'i8' && a.lanes === 16 && wanted.num === 'i8' && wanted.lanes < 16 ? wanted : undefined
   }
 }
 
@@ -206,8 +222,10 @@ export function validate(kernel: Kernel): void {
     if (!Number.isInteger(n) || n < 0) fail(`${of} is ${n}, expects a whole number`)
   }
   const known = (type: Type, e: Expr) => {
-    const scalar = type.lanes === 1 && type.num !== 'i16'
-    if (!scalar && type.lanes !== LANES[type.num]) fail(`${printExpr(e)} has no register type ${printType(type)}`)
+    const scalar = type.lanes === 1 && type.num !== 'i16' && type.num !== 'i8'
+    const part = type.num === 'i8' && (type.lanes === 4 || type.lanes === 8)
+    if (!scalar && !part && type.lanes !== LANES[type.num])
+      fail(`${printExpr(e)} has no register type ${printType(type)}`)
   }
 
   const access = (name: string, at: readonly Expr[], type: Type, whole: string): Buf => {
@@ -299,7 +317,6 @@ export function validate(kernel: Kernel): void {
         break
       case 'asm':
         for (const arg of s.args) check(arg)
-        if (s.args.length > 4) fail(`${s.routine.name} has ${s.args.length} arguments, registers hold 4`)
         scoped(s.means)
         break
     }

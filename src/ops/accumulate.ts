@@ -14,7 +14,11 @@ import { floatScale, rescaled, rounding, type Scaling } from './float_scale.ts'
 import { parameters } from './parameters.ts'
 import { bothClamps, type Clamp, clampRange, expectDtype, perTensor, quantizeMultiplier } from './quant.ts'
 
-export type Accumulating = Attrs & { readonly clamp: Clamp; readonly scaling?: Scaling }
+/** `stored`: the type of the outputs where it is not that of the inputs. */
+export type Accumulating = Attrs & { readonly clamp: Clamp; readonly scaling?: Scaling; readonly stored?: DType }
+
+/** What int8 sums read and write: bytes, or unsigned elements below them. */
+const BYTES: readonly DType[] = ['i8', 'u4', 'u2']
 
 /** One Q31 multiplier and shift per output channel. */
 export interface Multipliers {
@@ -46,8 +50,11 @@ export function multipliers(
 }
 
 /** The type of the outputs of a sum over inputs of `dtype`. */
-export function sumType(dtype: DType, { scaling }: { readonly scaling?: Scaling }): DType {
-  return scaling === 'none' ? 'i32' : dtype
+export function sumType(
+  dtype: DType,
+  { scaling, stored }: { readonly scaling?: Scaling; readonly stored?: DType },
+): DType {
+  return scaling === 'none' ? 'i32' : (stored ?? dtype)
 }
 
 /** The float32 multipliers of `scaling` float. */
@@ -69,24 +76,27 @@ function weightZero(w: Value): number {
 }
 
 /**
- * Types of input, weights, bias and output agree: all f32; or int8 with int32 bias; or int16 with int8 weights and int64
- * or int32 bias. Weights have scales along `axis`, or one scale and perhaps a zero point.
+ * Types of input, weights, bias and output agree: all f32; or int8, u4 or u2 with int8 weights and int32 bias; or int16 with
+ * int8 weights and int64 or int32 bias. Weights have scales along `axis`, or one scale and perhaps a zero point.
  */
 export function checkAccumulation(node: Node<Accumulating>, channels: number, axis: number): void {
   const where = layer(node)
   const [x, w, b] = node.inputs as [Value, Value, Value | undefined]
   const y = node.outputs[0].type
-  expectDtype(x.type, ['f32', 'i8', 'i16'], 'input', where)
-  const { scaling, clamp } = node.attrs
+  expectDtype(x.type, ['f32', ...BYTES, 'i16'], 'input', where)
+  const { scaling, clamp, stored: to } = node.attrs
+  const short = BYTES.includes(x.type.dtype)
+  if (to !== undefined && !(short && BYTES.includes(to)))
+    throw new ModelError(where, `is to store ${to}, input is ${x.type.dtype}; supported are ${BYTES.join(', ')}`)
   if (scaling) expectDtype(x.type, ['i8'], `input with scaling ${scaling}`, where)
   if (y.dtype !== sumType(x.type.dtype, node.attrs))
     throw new ModelError(where, `output is ${y.dtype}, input is ${x.type.dtype}`)
-  const stored = x.type.dtype === 'i16' ? 'i8' : x.type.dtype
+  const stored = short || x.type.dtype === 'i16' ? 'i8' : x.type.dtype
   if (w.type.dtype !== stored)
     throw new ModelError(where, `weight is ${w.type.dtype}, input is ${x.type.dtype}; expected weights of ${stored}`)
   if (b) {
-    const allowed = { f32: ['f32'], i8: ['i32'], i16: ['i64', 'i32'] } as const
-    expectDtype(b.type, allowed[x.type.dtype as 'f32' | 'i8' | 'i16'], 'bias', where)
+    const allowed = { f32: ['f32'], i16: ['i64', 'i32'] } as const
+    expectDtype(b.type, short ? ['i32'] : allowed[x.type.dtype as 'f32' | 'i16'], 'bias', where)
     const n = b.type.shape.reduce((p, d) => p * d, 1)
     if (n !== channels) throw new ModelError(where, `bias has ${n} elements, output has ${channels} channels`)
   }

@@ -28,6 +28,7 @@ export { matmul } from './matmul/op.ts'
 export { nllLoss } from './nll_loss/op.ts'
 export { normalize } from './normalize/op.ts'
 export { oneHot } from './one_hot/op.ts'
+export { anchored } from './optimizer/anchor.ts'
 export { adam, momentum, sgd } from './optimizer/op.ts'
 export { qasSgd } from './optimizer/qas.ts'
 export { qasSgdWindow } from './optimizer/qas_window.ts'
@@ -53,6 +54,10 @@ export {
   remainder,
   squaredDifference,
 } from './pairwise/op.ts'
+export { partialConv2d } from './partial/conv2d.ts'
+export { partialDepthwiseConv2d } from './partial/depthwise.ts'
+export { indexAdd } from './partial/index_add.ts'
+export { indexCopy } from './partial/index_copy.ts'
 export { averagePool2d, lpPool2d, maxPool2d } from './pool/op.ts'
 export { maskGradient } from './qas/mask_gradient.ts'
 export {
@@ -60,6 +65,8 @@ export {
   maskedConv2d,
   maskedDepthwiseConv2d,
   maskedFullyConnected,
+  maskedPartialConv2d,
+  maskedPartialDepthwiseConv2d,
   maskedQuantize,
 } from './qas/masked.ts'
 export { dequantize, quantize } from './quantize/op.ts'

@@ -31,6 +31,13 @@ export class CaseBuilder extends Builder {
     return this.const(name, { dtype: 'i8', shape, quant }, data)
   }
 
+  /** The same of so many bits. */
+  shortWeights(name: string, shape: readonly number[], scale: number, bits: 4 | 2, axis: number): Value {
+    const { type, data } = this.weights(`${name}/bytes`, shape, scale, axis)
+    const short = (data as Int8Array).map((w) => w >> (8 - bits))
+    return this.const(name, { ...type, quant: { ...type.quant!, bits } }, short)
+  }
+
   /** Random int8 weights with a zero point, as uint8 weights become. */
   asymmetricWeights(name: string, shape: readonly number[], scale: number, zero: number): Value {
     const data = Int8Array.from({ length: count(shape) }, () => this.random.between(-128, 127))

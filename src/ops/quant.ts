@@ -41,6 +41,10 @@ export function rangeOf(dtype: DType): { min: number; max: number } {
       return { min: -128, max: 127 }
     case 'u8':
       return { min: 0, max: 255 }
+    case 'u4':
+      return { min: 0, max: 15 }
+    case 'u2':
+      return { min: 0, max: 3 }
     case 'i16':
       return { min: -32768, max: 32767 }
     default:

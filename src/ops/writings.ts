@@ -286,7 +286,7 @@ export const ONNX_WRITINGS: ReadonlyMap<string, Writing> = new Map([
   }),
   writing(fullyConnected, (parts, node) => {
     const [x, w, b] = node.inputs
-    if (!isFloat(node) || w!.storage !== 'const' || (b && b.storage !== 'const')) return undefined
+    if (!isFloat(node)) return undefined
     const [N, K] = w!.type.shape
     const { shape } = node.outputs[0].type
     const y = parts.add('Gemm', [parts.reshape(x!, [count(x!.type.shape) / K, K], 'rows'), w, b], { transB: 1 })

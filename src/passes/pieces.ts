@@ -5,7 +5,7 @@
 // is decided by need, so that residual connections, branches and several results are no special cases.
 
 import { bug } from '../errors.ts'
-import { bytesOf, type Graph, inputsOf, type Node, type Value } from '../ir/graph.ts'
+import { bytesOf, type Graph, inputsOf, type Node, type Pass, type Value } from '../ir/graph.ts'
 import type { Range, Region } from '../ir/op.ts'
 import { paste } from '../ops/shape/paste.ts'
 import { splice } from '../ops/shape/splice.ts'
@@ -188,8 +188,12 @@ class Piece {
   }
 
   /** A rectangle of a value as one tensor. */
-  private window(v: Value, region: Region): Value {
-    const { rows, columns } = region
+  private window(v: Value, wanted: Region): Value {
+    const { rows } = wanted
+    // what no window reaches on the right need not be cut off where it stands anyway
+    const stands = this.form.across === 1 && this.form.down === 0 && wanted.columns.from === 0 && !this.producer.has(v)
+    const columns = stands ? whole(v).columns : wanted.columns
+    const region = { rows, columns }
     const blocks = same(columns, this.columnsOf(v)) ? this.blocksOf(v) : this.cropped(v, columns, rows.to)
     const parts = blocks.filter((b) => size(common(b.rows, rows)) > 0)
     if (parts.length === 1 && same(parts[0].rows, rows)) return parts[0].value
@@ -288,8 +292,16 @@ function unrollSegment(graph: Graph, { from, to, ...form }: Segment, input: Inpu
   return nodes
 }
 
-/** The graph with `segments`, which are in order and apart, unrolled; the first takes the rows of a streamed input. */
-export function unroll(graph: Graph, segments: readonly Segment[], input: InputMode = 'held'): Graph {
+/**
+ * The graph with `segments`, which are in order and apart, unrolled; the first takes the rows of a streamed input. `takeOver`
+ * chooses what is in place.
+ */
+export function unroll(
+  graph: Graph,
+  segments: readonly Segment[],
+  input: InputMode = 'held',
+  takeOver: Pass = inPlaceByChannel,
+): Graph {
   const nodes: Node[] = []
   let at = 0
   for (const [k, s] of segments.entries()) {
@@ -297,7 +309,7 @@ export function unroll(graph: Graph, segments: readonly Segment[], input: InputM
     at = s.to
   }
   nodes.push(...graph.nodes.slice(at))
-  const chosen = inPlaceByChannel({ ...graph, nodes: nodes.map((n) => ({ ...n, inPlace: undefined })) })
+  const chosen = takeOver({ ...graph, nodes: nodes.map((n) => ({ ...n, inPlace: undefined })) })
   // a block that will be gathered has its place already
   const placed = new Set(chosen.nodes.flatMap((n) => (n.gathers ? inputsOf(n) : [])))
   return {

@@ -4,7 +4,7 @@
 // that runs it later stays as good with it in front. A beam search comes first: its result bounds the exact one and stands
 // where that takes too long. The peak meant is the one after `inPlace`, which comes next.
 
-import { bytesOf, type Graph, inputsOf, type Node, type Pass, type Value } from '../ir/graph.ts'
+import { bytesOf, type Graph, inputsOf, type Learns, type Node, type Pass, type Value } from '../ir/graph.ts'
 import { Xorshift32 } from '../ir/random.ts'
 import { candidates, inPlace } from './in_place.ts'
 
@@ -40,7 +40,7 @@ function predecessors(graph: Graph): Set<number>[] {
   const producer = new Map<Value, number>()
   const writer = new Map<Value, number>()
   const readersSince = new Map<Value, number[]>()
-  return graph.nodes.map((node, i) => {
+  const all = graph.nodes.map((node, i) => {
     const before = new Set<number>()
     for (const v of inputsOf(node)) {
       const from = producer.get(v) ?? writer.get(v)
@@ -56,6 +56,41 @@ function predecessors(graph: Graph): Set<number>[] {
     for (const v of node.outputs) producer.set(v, i)
     return before
   })
+  if (graph.learns) judgedFirst(graph, graph.learns, all, producer)
+  return all
+}
+
+/** A training step: the model's outputs and its own memory are there before the loss, and updates come after it. */
+function judgedFirst(graph: Graph, learns: Learns, before: Set<number>[], producer: ReadonlyMap<Value, number>): void {
+  const [loss, ...others] = graph.outputs.map((v) => producer.get(v))
+  if (loss === undefined) return
+  const backward = new Set<number>()
+  const updated = new Set<Value>()
+  graph.nodes.forEach((node, i) => {
+    if (i !== loss && ![...before[i]].some((p) => p === loss || backward.has(p))) return
+    backward.add(i)
+    if (i !== loss) for (const v of inputsOf(node)) updated.add(v)
+  })
+  const own = new Set<number>()
+  const include = (i: number) => {
+    if (own.has(i)) return
+    own.add(i)
+    before[i].forEach(include)
+  }
+  for (const i of others.slice(0, learns.outputs)) if (i !== undefined) include(i)
+  const leading = new Set<number>()
+  const lead = (i: number) => {
+    if (leading.has(i)) return
+    leading.add(i)
+    before[i].forEach(lead)
+  }
+  lead(loss)
+  graph.nodes.forEach(({ op, inputs }, i) => {
+    if (!op.writesState || backward.has(i)) return
+    if (updated.has(inputs[0]!) && !leading.has(i)) before[i].add(loss)
+    else include(i)
+  })
+  for (const i of own) if (i !== loss) before[loss].add(i)
 }
 
 function problemOf(graph: Graph, scratchBytes: (node: Node) => number): Problem {

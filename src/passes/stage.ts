@@ -4,7 +4,7 @@
 // multiply-accumulates, bytes that kernels gather, calls.
 
 import type { Graph, Node, Value } from '../ir/graph.ts'
-import { bytesOf, inputsOf, valuesRead } from '../ir/graph.ts'
+import { bytesOf, inputsOf, isPacked, valuesRead } from '../ir/graph.ts'
 import { liveBytes } from '../ir/live.ts'
 import { verify } from '../ir/verify.ts'
 import { inPlaceByChannel } from './in_place.ts'
@@ -78,9 +78,11 @@ function macsOf(nodes: readonly Node[]): number {
 const sum = (nodes: readonly Node[]) => nodes.reduce((n, node) => n + priceOf(node), 0)
 
 /** Whether a node can go by pieces of any size. */
-function divisible(node: Node): boolean {
+export function divisible(node: Node): boolean {
   const [y] = node.outputs
   if (node.outputs.length !== 1 || !isImage(y) || node.op.writesState || !node.op.region) return false
+  // a row of packed elements may begin within a byte
+  if ([...inputsOf(node), y].some((v) => isPacked(v.type))) return false
   const [, H, W] = y.type.shape
   const some = (rows: number, columns: number, of: (i: number) => { from: number; to: number }[]) =>
     Array.from({ length: Math.max(rows, columns) }, (_, i) => of(i)).every(
@@ -246,10 +248,10 @@ function gains(node: Node, rows: number): boolean {
   return read(rows) < rows * read(1)
 }
 
-/** Whether the graph's input is one image that is no result. */
-function canStream({ inputs, outputs }: Graph): boolean {
+/** Whether the model's input is one image that is no result; a training step has other inputs besides. */
+function canStream({ inputs, outputs, learns }: Graph): boolean {
   const [image] = inputs
-  return inputs.length === 1 && isImage(image) && !outputs.includes(image)
+  return (learns?.inputs ?? inputs.length) === 1 && isImage(image) && !outputs.includes(image)
 }
 
 /** The first nodes that can go by pieces. */

@@ -6,7 +6,7 @@ import { BudgetError, bug } from '../errors.ts'
 import { layer } from '../ir/build.ts'
 import { bytesOf, elemOf, type Graph, inputsOf, type Node, type Value } from '../ir/graph.ts'
 import { MAX_BYTES } from '../ir/limits.ts'
-import { lifetimes, liveBytes } from '../ir/live.ts'
+import { lifetimes } from '../ir/live.ts'
 import type { Arg, Call } from '../ir/op.ts'
 import * as L from '../loops/build.ts'
 import { type Buf, count, type Data, elemBytes, elemOfData } from '../loops/ir.ts'
@@ -27,8 +27,11 @@ import {
   type Window,
   windowBytes,
 } from './external.ts'
-import { type Item, place } from './place.ts'
-import type { LayerReport, Place, Plan, Step, StreamedInput } from './plan.ts'
+import { learningOf } from './learning.ts'
+import { lasting, levelsOf } from './levels.ts'
+import { MadeWriter } from './made.ts'
+import { type Item, liveAt, place } from './place.ts'
+import type { LayerReport, Place, Plan, Step, StreamedInput, Threads } from './plan.ts'
 import { partsOf, spread } from './spread.ts'
 import { WeightWriter } from './weights.ts'
 
@@ -117,15 +120,31 @@ function streamedOf(
   return { streamed: { input, rowBytes: bytesOf(input.type) / rows.length, rows } }
 }
 
+/** Where levels begin: at every step that may not run beside the one before. */
+function threadsOf(jobs: readonly Job[]): { threads?: Threads } {
+  const levels = levelsOf(jobs.map((job) => job.node))
+  const working = [...jobs.keys()].filter((i) => !jobs[i].idle)
+  const begins = working.flatMap((i, step) =>
+    step > 0 && levels[i].first === levels[working[step - 1]].first ? [] : [step],
+  )
+  const most = begins.reduce((n, step, k) => Math.max(n, (begins[k + 1] ?? working.length) - step), 0)
+  return most > 1 ? { threads: { most, levels: begins } } : {}
+}
+
 /** The buffer's elements from `from` on. */
 function inside(place: Place, from: number | undefined, { elem, shape }: Buf): Place {
   if (from === undefined) return place
   return { ...place, offset: place.offset + from * elemBytes(elem), bytes: count(shape) * elemBytes(elem) }
 }
 
+/** The work that was planned before, for one target: plans of graphs that have nodes in common share it. */
+export class KnownWork {
+  readonly numbers = new Map<object, number>()
+  readonly known = new Map<string, Job>()
+}
+
 /** Jobs of nodes that do the same work on other tensors, as blocks of rows do, share their loops and their derived data. */
-function jobsOf(graph: Graph, jobOf: (node: Node) => Job): Job[] {
-  const numbers = new Map<object, number>()
+function jobsOf(graph: Graph, jobOf: (node: Node) => Job, { numbers, known }: KnownWork): Job[] {
   const numberOf = (x: object) => numbers.get(x) ?? numbers.set(x, numbers.size).size - 1
   const keyOf = (v: Value | undefined) =>
     v &&
@@ -137,7 +156,6 @@ function jobsOf(graph: Graph, jobOf: (node: Node) => Job): Job[] {
           v.parts && partsOf(v).map((p) => [p.count, p.from % 8]),
         ]
       : numberOf(v))
-  const known = new Map<string, Job>()
   return graph.nodes.map((node): Job => {
     const { op, attrs, inputs, outputs, inPlace, gathers } = node
     const twice = new Set(inputs).size < inputs.length
@@ -180,6 +198,8 @@ function jobsOf(graph: Graph, jobOf: (node: Node) => Job): Job[] {
   })
 }
 
+const isKept = (v: Value) => v.storage !== 'const' && v.storage !== 'temp'
+
 function layOut(
   graph: Graph,
   jobs: readonly Job[],
@@ -189,7 +209,6 @@ function layOut(
 ): Arena {
   const rounded = (bytes: number) => up(bytes, target.align)
   const values = new Map<Value, Place>()
-  const isKept = (v: Value) => v.storage !== 'const' && v.storage !== 'temp'
   const state = [...new Set([...graph.nodes.flatMap(inputsOf), ...graph.outputs].filter(isKept))]
   let stateBytes = 0
   for (const v of state) {
@@ -217,10 +236,13 @@ function layOut(
   const arriving = windows.map((w) => ({
     ...{ bytes: rounded(w.bytes), first: begin(w.nodes[0]), last: w.nodes[w.nodes.length - 1], align: target.align },
   }))
-  const items: (Item & { readonly align: number })[] = [...buffers, ...working, ...arriving]
+  const levels = levelsOf(graph.nodes)
+  const items = [...buffers, ...working, ...arriving].map((item) =>
+    lasting<Item & { readonly align: number }>(item, levels),
+  )
   const align = items.reduce((most, item) => Math.max(most, item.align), target.align)
   const base = up(stateBytes, align)
-  const { offsets, total } = place(items)
+  const { offsets, total } = place(items, undefined, graph.learns !== undefined)
   const at = (k: number, bytes: number, inside = 0): Place => ({
     segment: 'arena',
     offset: base + offsets[k] + inside,
@@ -232,13 +254,7 @@ function layOut(
   })
   let next = lives.length
   const scratch = jobs.map((job) => job.scratch.map((s) => at(next++, s.bytes)))
-
-  const scratchBytes = new Map(jobs.map((job) => [job.node, job.scratch.reduce((n, s) => n + rounded(s.bytes), 0)]))
-  const live = liveBytes(graph, (node) => scratchBytes.get(node) ?? 0, rounded).map((bytes) => base + bytes)
-  for (const { bytes, first, last } of arriving) for (let i = first; i <= last; i++) live[i + 1] += bytes
-  lives.forEach((t, k) => {
-    for (let i = buffers[k].first; i < t.first; i++) live[i + 1] += buffers[k].bytes
-  })
+  const live = liveAt(items, -1, graph.nodes.length).map((bytes) => base + bytes)
   return { values, state, scratch, windows: windows.map((w) => at(next++, w.bytes)), bytes: base + total, live }
 }
 
@@ -261,7 +277,13 @@ function initialOf({ name, data, storage }: Value): Data {
 
 /** Bytes that the graph's tensors take when they are placed, without any kernel's working space. */
 export function placedBytes(graph: Graph): number {
-  return place(lifetimes(graph), QUICK).total
+  return place(lifetimes(graph), QUICK, graph.learns !== undefined).total
+}
+
+/** What lives between runs: state, and what learns. */
+export function stateBytes(graph: Graph): number {
+  const kept = new Set([...graph.nodes.flatMap(inputsOf), ...graph.outputs].filter(isKept))
+  return [...kept].reduce((n, v) => n + bytesOf(v.type), 0)
 }
 
 interface Work {
@@ -272,13 +294,19 @@ interface Work {
 }
 
 /** The jobs, and which of their constants are outside. Layers whose constants do not fit the window are split. */
-function workOf(graph: Graph, target: Target, how: ExternalOptions, made = new Map<Node, Job>()): Work {
+function workOf(
+  graph: Graph,
+  target: Target,
+  how: ExternalOptions,
+  known: KnownWork,
+  made = new Map<Node, Job>(),
+): Work {
   const own = (node: Node): Job => {
     const job = made.get(node) ?? jobOf(node, target)
     made.set(node, job)
     return job
   }
-  const jobs = jobsOf(graph, own)
+  const jobs = jobsOf(graph, own, known)
   const readers = jobs.map((job) => ({ ...job, from: job.node.from, op: job.node.op.name }))
   const fixed = [...graph.nodes.flatMap(inputsOf).filter((v) => v.storage !== 'const'), ...graph.outputs]
   const kept = new Set(fixed.flatMap((v) => v.data ?? []))
@@ -287,14 +315,14 @@ function workOf(graph: Graph, target: Target, how: ExternalOptions, made = new M
   const large = tooLarge(out, how.window)
   const bytesOfNode = (node: Node) => windowBytes({ ...own(node), from: '', op: '' }, target.align)
   const split = splitChannels(graph, new Set(large.map((w) => graph.nodes[w.nodes[0]])), bytesOfNode, how.window)
-  if (split !== graph) return workOf(split, target, how, made)
+  if (split !== graph) return workOf(split, target, how, known, made)
   checkWindow(readers, large, how.window)
   return { graph, jobs, readers, out }
 }
 
 /** Plans `graph` for `target`, in the graph's order. The passes have run before; nothing is optimised here but placement. */
-export function makePlan(given: Graph, target: Target, how: ExternalOptions = {}): Plan {
-  const { graph, jobs, readers, out } = workOf(given, target, how)
+export function makePlan(given: Graph, target: Target, how: ExternalOptions = {}, known = new KnownWork()): Plan {
+  const { graph, jobs, readers, out } = workOf(given, target, how, known)
   const arena = layOut(graph, jobs, target, out?.windows ?? [], how)
   if (arena.bytes > MAX_BYTES)
     throw new BudgetError(
@@ -304,6 +332,7 @@ export function makePlan(given: Graph, target: Target, how: ExternalOptions = {}
     )
   const places = new Map(arena.values)
   const weights = new WeightWriter(target.align)
+  const making = new MadeWriter(target.align)
 
   const stand = (name: string, data: Data): Place => {
     const found = out?.find(data)
@@ -324,7 +353,10 @@ export function makePlan(given: Graph, target: Target, how: ExternalOptions = {}
     const scratch = [...arena.scratch[i]]
     const argPlaces = call.args.map((arg, k): Place => {
       if ('scratch' in arg) return scratch.shift()!
-      if ('data' in arg) return stand(`${node.from}/${call.kernel.bufs[k].name}`, arg.data)
+      if ('data' in arg) {
+        const name = `${node.from}/${call.kernel.bufs[k].name}`
+        return arg.made ? making.put(name, arg.data, arg.made) : stand(name, arg.data)
+      }
       return inside(placeOf(arg.value, layer(node)), arg.from, call.kernel.bufs[k])
     })
     return [{ node, call, recipe, places: argPlaces }]
@@ -347,9 +379,11 @@ export function makePlan(given: Graph, target: Target, how: ExternalOptions = {}
       liveBytes: arena.live[i + 1],
     }
   })
+  const made = making.constants(weights)
   const segment = weights.segment()
+  const learning = learningOf(graph, steps, state)
   const external = externalOf(graph, readers, out, arena.windows, places, how)
-  if (arena.bytes + segment.bytes.length > MAX_BYTES)
+  if (arena.bytes + segment.bytes.length + (made?.bytes ?? 0) > MAX_BYTES)
     throw new BudgetError(
       graph.name,
       `needs ${arena.bytes} bytes of RAM and ${segment.bytes.length} of constants, no program has more than ${MAX_BYTES} of both`,
@@ -364,10 +398,13 @@ export function makePlan(given: Graph, target: Target, how: ExternalOptions = {}
     lowerBoundBytes: arena.live.reduce((most, bytes) => Math.max(most, bytes), 0),
     weights: segment,
     weightBytes: segment.bytes.length,
+    ...(made && { made }),
     macs: layers.reduce((sum, l) => sum + l.macs, 0),
     layers,
     stages: [],
     ...streamedOf(graph, jobs, places),
     ...(external && { external }),
+    ...(learning && { learning }),
+    ...threadsOf(jobs),
   }
 }

@@ -31,18 +31,22 @@ function partsOf({ bytes, first, last, spans = [{ first, from: 0, to: bytes }] }
   return spans.map((s, k) => ({ ...s, last: (spans[k + 1]?.first ?? last + 1) - 1 }))
 }
 
-/** The largest sum of bytes that are live at one step. */
-export function lowerBound(items: readonly Item[]): number {
-  const change = new Map<number, number>()
-  const put = (step: number, bytes: number) => change.set(step, (change.get(step) ?? 0) + bytes)
+/** The sum of bytes that are live at each step from `first` to `last`. */
+export function liveAt(items: readonly Item[], first: number, last: number): number[] {
+  const change = new Array<number>(last - first + 2).fill(0)
   for (const p of items.flatMap(partsOf)) {
-    put(p.first, p.to - p.from)
-    put(p.last + 1, p.from - p.to)
+    change[p.first - first] += p.to - p.from
+    change[p.last + 1 - first] -= p.to - p.from
   }
   let live = 0
-  let most = 0
-  for (const [, d] of [...change].sort((a, b) => a[0] - b[0])) most = Math.max(most, (live += d))
-  return most
+  return change.slice(0, -1).map((bytes) => (live += bytes))
+}
+
+/** The largest of these sums. */
+export function lowerBound(items: readonly Item[]): number {
+  const first = items.reduce((least, i) => Math.min(least, i.first), 0)
+  const last = items.reduce((most, i) => Math.max(most, i.last), first)
+  return liveAt(items, first, last).reduce((most, bytes) => Math.max(most, bytes), 0)
 }
 
 /** Two buffers that are live together: `a` at offset x and `b` at offset y overlap if -above < x - y < below. */
@@ -146,10 +150,16 @@ class Layout {
 /** Ceilings that are tried between the lower bound and twice that. */
 const CEILINGS = 128
 
+/** What lives for more than such a part of all steps lasts. */
+const LASTING = 5
+
 const none = (_i: number, _k: number) => false
 
-/** Offsets for all items. `effort` bounds the local search, in placements of one buffer against another. */
-export function place(items: readonly Item[], effort = 4_000_000): Placement {
+/**
+ * Offsets for all items. `effort` bounds the local search, in placements of one buffer against another. `lasting`: some items live
+ * through much of what the others take turns in, as what a training step keeps for its way back does; they may go on top.
+ */
+export function place(items: readonly Item[], effort = 4_000_000, lasting = false): Placement {
   const bound = lowerBound(items)
   const conflicts = conflictsOf(items)
   const layout = new Layout(items, conflicts)
@@ -198,6 +208,17 @@ export function place(items: readonly Item[], effort = 4_000_000): Placement {
     if (goes.size === 0) break
   }
   if (best.total <= bound) return answer()
+
+  // what is kept the longest under the ceiling, where the first kept is the last to go
+  if (lasting) {
+    const end = Math.max(...items.map((item) => item.last))
+    const lasts = (i: number) => span(i) * LASTING > end
+    const order = orders[0].filter((i) => !lasts(i))
+    const kept = orders[3].filter(lasts)
+    for (let ceiling = bound; ceiling < best.total; ceiling += Math.ceil(bound / CEILINGS))
+      attempt([...kept, ...order], 'lowest', best.total - 1, ceiling, lasts)
+    if (best.total <= bound) return answer()
+  }
 
   const perRound = conflicts.reduce((sum, c) => sum + c.length + 1, 0)
   const random = new Xorshift32(1)

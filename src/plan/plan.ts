@@ -3,13 +3,16 @@
 
 import type { Graph, Node, Value } from '../ir/graph.ts'
 import type { Call } from '../ir/op.ts'
-import type { Elem } from '../loops/ir.ts'
+import type { Elem, Kernel } from '../loops/ir.ts'
 import type { Stage } from '../passes/stage.ts'
 import type { Target } from '../targets/target.ts'
 
-/** A byte range. `arena` is RAM (state first, then what lives for a part of the run), `weights` is the weight segment. */
+/**
+ * A byte range. `arena` is RAM (state first, then what lives for a part of the run), `weights` is the weight segment, `made` is
+ * RAM that is written once, before the first run.
+ */
 export interface Place {
-  readonly segment: 'arena' | 'weights'
+  readonly segment: 'arena' | 'weights' | 'made'
   readonly offset: number
   readonly bytes: number
 }
@@ -40,6 +43,15 @@ export interface WeightSegment {
   readonly layoutId: string
   /** Hash of the bytes. Eight hex digits. */
   readonly hash: string
+}
+
+/** Constants that loops make from smaller ones before the first run. */
+export interface MadeConstants {
+  /** Of segment `made`. */
+  readonly bytes: number
+  /** Where what only these loops read begins in the weight segment, a multiple of the target's alignment. It is its end. */
+  readonly sources: number
+  readonly steps: readonly { readonly kernel: Kernel; readonly places: readonly Place[] }[]
 }
 
 /** What one layer of a plan costs: multiply-accumulates, bytes of constants, of output, and of all that is live. */
@@ -73,6 +85,8 @@ export interface Plan {
   readonly lowerBoundBytes: number
   readonly weights: WeightSegment
   readonly weightBytes: number
+  /** Constants that are not stored but made from others; absent where all are stored. */
+  readonly made?: MadeConstants
   readonly macs: number
   readonly layers: readonly LayerReport[]
   /** Runs of layers that go piece by piece. */
@@ -81,6 +95,32 @@ export interface Plan {
   readonly streamed?: StreamedInput
   /** What is read from slow memory while the program runs; absent where nothing is. */
   readonly external?: External
+  /** Of a training step: where its phases end. */
+  readonly learning?: Learning
+  /** Which steps may run at the same time; absent where none may. */
+  readonly threads?: Threads
+}
+
+/** How threads share a run. Steps of one level are independent, and levels follow one another. */
+export interface Threads {
+  /** More threads have nothing to do, or were not asked for. */
+  readonly most: number
+  /** The steps before which a level begins, each later than the last. Step 0 is the first of them. */
+  readonly levels: readonly number[]
+}
+
+/** A training step predicts, judges and updates: steps up to `predicted` give the model's outputs, those up to `judged` the loss. */
+export interface Learning {
+  readonly predicted: number
+  readonly judged: number
+  readonly label: Value
+  readonly rate: Value
+  readonly loss: Value
+  readonly classes?: number
+  /** What learns and what is remembered takes so many bytes, a multiple of 4, from the start of the arena. */
+  readonly stateBytes: number
+  /** Hash of its names, types and places. Eight hex digits. */
+  readonly stateLayout: string
 }
 
 /** A copy from slow memory into the arena. Its bytes there belong to it from step `start` to step `last`. */

@@ -56,6 +56,11 @@ export class WeightWriter {
     return place
   }
 
+  /** Bytes so far, whole alignments of them. */
+  get aligned(): number {
+    return Math.ceil(this.size / this.align) * this.align
+  }
+
   /** The bytes are little-endian, as on every machine that JavaScript runs on. */
   segment(): WeightSegment {
     const bytes = new Uint8Array(this.size)

@@ -238,7 +238,8 @@ export function externalReport({ external, steps }: Plan): ExternalReport | unde
   return { imageBytes, reads: fetches.length, bytesRead: bytesRead(external), windowBytes: windowRam(external, steps) }
 }
 
-function planReport(plan: Plan): PlanReport {
+/** What there is to say of a plan. */
+export function planReport(plan: Plan): PlanReport {
   const { arenaBytes, lowerBoundBytes, weightBytes, macs } = plan
   const producer = new Map(plan.graph.nodes.flatMap((node, i) => node.outputs.map((v) => [v, i] as const)))
   const layers = plan.graph.nodes.map((node, i): PlannedLayer => {

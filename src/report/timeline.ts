@@ -84,8 +84,8 @@ function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`).replace(/\p{Cc}/gu, ' ')
 }
 
-/** The drawing as an SVG file, in the colours of the page; names of buffers as tooltips. */
-export function timelineSvg(plan: PlanReport, room = 720): string {
+/** The drawing as SVG, names of buffers as tooltips: a file of its own in the colours of the page, or a part of one. */
+export function timelineSvg(plan: PlanReport, room = 720, alone = true): string {
   const { width, height, marks } = timeline(plan, room, { bytes: bytesText, count: countText })
   const given = (attributes: Mark['attributes']) =>
     Object.entries(attributes)
@@ -97,7 +97,7 @@ export function timelineSvg(plan: PlanReport, room = 720): string {
   })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg"${given({ width, height, viewBox: `0 0 ${width} ${height}` })}>`,
-    `<style>${STYLE}svg { background: var(--card) }</style>`,
+    ...(alone ? [`<style>${STYLE}svg { background: var(--card) }</style>`] : []),
     ...lines,
     '</svg>',
     '',

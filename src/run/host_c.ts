@@ -8,7 +8,7 @@ import { kernelText } from '../emit/c/kernel.ts'
 import { C_TYPE } from '../emit/c/number.ts'
 import { emitC } from '../emit/c/program.ts'
 import { bug, ToolError } from '../errors.ts'
-import { bytesOf, elemOf, type Value } from '../ir/graph.ts'
+import { bytesOf, type Value } from '../ir/graph.ts'
 import { count, type Data, elemBytes, elemOfData, type Kernel, newData } from '../loops/ir.ts'
 import { kernelKey } from '../loops/print.ts'
 import { pushedInput } from '../plan/external.ts'
@@ -16,6 +16,7 @@ import type { Place, Plan } from '../plan/plan.ts'
 import { checkInputs } from './check.ts'
 import { inDirectory, isInstalled, runTool } from './host_tool.ts'
 import type { RunningModel } from './model.ts'
+import { bytesOfElements, elementsOfBytes } from './stored.ts'
 
 const HINT = 'apt-get install gcc'
 
@@ -93,10 +94,9 @@ class Reader {
   }
 
   value(v: Value): Data {
-    const elem = elemOf(v.type.dtype)
-    const data = elem ? newData(elem, count(v.type.shape)) : new Uint8Array(bytesOf(v.type))
-    this.into(data)
-    return data
+    const bytes = new Uint8Array(bytesOf(v.type))
+    this.into(bytes)
+    return elementsOfBytes(v.type, bytes)
   }
 }
 
@@ -166,7 +166,7 @@ function mainOf(plan: Plan, name: string): string {
         ? [`      memcpy(${at(row.place)}, image + ${r * streamed!.rowBytes}, ${streamed!.rowBytes});`]
         : [],
     )
-  const push = `      for (int r = 0; r < ${UP}_ROWS; r++) ${name}_push_row(&model, image + r * ${UP}_ROW_BYTES, ${UP}_ROW_BYTES);`
+  const push = `      for (int r = 0; r < ${UP}_ROWS; r++) ${name}_push_row(&model, image + r * ${UP}_ROW_BYTES, ${UP}_ROW_BYTES);${plan.learning ? `\n      ${name}_run_layers(&model, ${UP}_PREDICTED, ${UP}_LAYERS);` : ''}`
   const traced = traceOf(plan).flatMap(({ first, end, values }) => [
     ...arrivals(first, end),
     ...(end > first ? [`      ${name}_run_layers(&model, ${first}, ${end});`] : []),
@@ -220,7 +220,14 @@ export function runHostC(plan: Plan, options: HostOptions = {}): HostModel {
   const go = (runs: readonly (readonly Data[])[], trace: boolean) => {
     for (const given of runs) checkInputs(inputs, given)
     const head = Int32Array.of(runs.length, trace ? 1 : 0, state ? 1 : 0)
-    const output = execute(program, concat([bytesIn(head), ...(state ?? []), ...runs.flat().map(bytesIn)]))
+    const output = execute(
+      program,
+      concat([
+        bytesIn(head),
+        ...(state ?? []),
+        ...runs.flatMap((given) => given.map((data, i) => bytesOfElements(inputs[i].type, data))),
+      ]),
+    )
     const reader = new Reader(output)
     const results = runs.map(() => ({
       tensors: trace ? traced.map((value) => ({ value, data: reader.value(value) })) : [],

@@ -1,14 +1,15 @@
 // Runs a plan as it will run on a machine: one block of bytes for the arena, one for the weights, each step's loops on
 // the places that the plan gave. What this prints right, a printer of code can get wrong only by itself.
 
-import { elemOf, type TensorType, type Value } from '../ir/graph.ts'
+import type { Value } from '../ir/graph.ts'
 import { interpret } from '../loops/interpret.ts'
-import { type Data, type Elem, elemBytes } from '../loops/ir.ts'
+import { type Data, type Elem, elemBytes, type Kernel } from '../loops/ir.ts'
 import { receivedRow } from '../ops/shape/splice.ts'
 import type { Place, Plan } from '../plan/plan.ts'
 import { checkInputs } from './check.ts'
 import type { RunningModel, Trace } from './model.ts'
 import { portOf } from './reference.ts'
+import { bytesOfElements, elementsOfBytes } from './stored.ts'
 
 /** The typed array that sees `length` elements at a byte offset; the offset is a multiple of the element's size. */
 export function viewOf(elem: Elem, buffer: ArrayBufferLike, offset: number, length: number): Data {
@@ -35,18 +36,20 @@ export function viewOf(elem: Elem, buffer: ArrayBufferLike, offset: number, leng
 /** What a place holds while a copy into it is under way. */
 const NOT_YET = 0xee
 
-function elemAs(type: TensorType): Elem {
-  return elemOf(type.dtype) ?? 'u8'
-}
-
 /** A plan that runs in the loop language's own interpreter. `fill` is what the arena holds before its first use. */
 export function runPlan(plan: Plan, fill = 0): RunningModel {
   const arena = new ArrayBuffer(plan.arenaBytes)
   const weights = plan.weights.bytes.slice().buffer
-  const bytesAt = (p: Place) => new Uint8Array(p.segment === 'arena' ? arena : weights, p.offset, p.bytes)
-  const view = (elem: Elem, p: Place) =>
-    viewOf(elem, p.segment === 'arena' ? arena : weights, p.offset, p.bytes / elemBytes(elem))
-  const copyOf = (v: Value) => view(elemAs(v.type), plan.places.get(v)!).slice()
+  const segments = { arena, weights, made: new ArrayBuffer(plan.made?.bytes ?? 0) }
+  const bytesAt = (p: Place) => new Uint8Array(segments[p.segment], p.offset, p.bytes)
+  const view = (elem: Elem, p: Place) => viewOf(elem, segments[p.segment], p.offset, p.bytes / elemBytes(elem))
+  const call = (kernel: Kernel, places: readonly Place[]) =>
+    interpret(
+      kernel,
+      kernel.bufs.map((buf, k) => view(buf.elem, places[k])),
+    )
+  for (const { kernel, places } of plan.made?.steps ?? []) call(kernel, places)
+  const copyOf = (v: Value) => elementsOfBytes(v.type, bytesAt(plan.places.get(v)!))
 
   const inputs = plan.graph.inputs.map(portOf)
   const outputs = plan.graph.outputs.map(portOf)
@@ -71,7 +74,7 @@ export function runPlan(plan: Plan, fill = 0): RunningModel {
 
   const execute = (given: readonly Data[], after: (node: Plan['graph']['nodes'][number]) => void): Data[] => {
     checkInputs(inputs, given)
-    const bytes = given.map((data) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    const bytes = given.map((data, i) => bytesOfElements(inputs[i].type, data))
     plan.graph.inputs.forEach((v, i) => {
       if (v !== plan.streamed?.input) bytesAt(plan.places.get(v)!).set(bytes[i])
     })
@@ -86,13 +89,7 @@ export function runPlan(plan: Plan, fill = 0): RunningModel {
           bytes[plan.graph.inputs.indexOf(plan.streamed.input)].subarray(row * rowBytes, (row + 1) * rowBytes),
         )
       }
-      if (step) {
-        const { kernel } = step.call
-        interpret(
-          kernel,
-          kernel.bufs.map((buf, k) => view(buf.elem, step.places[k])),
-        )
-      }
+      if (step) call(step.call.kernel, step.places)
       after(node)
     }
     return plan.graph.outputs.map(copyOf)

@@ -3,11 +3,12 @@
 
 import { PIECE_BYTES, programId } from '../emit/c/serve.ts'
 import { bug, ToolError } from '../errors.ts'
-import { bytesOf, elemOf, type Value } from '../ir/graph.ts'
+import { bytesOf, type Value } from '../ir/graph.ts'
 import { fingerprint } from '../ir/hash.ts'
-import { count, type Data, newData } from '../loops/ir.ts'
+import type { Data } from '../loops/ir.ts'
 import { pushedInput } from '../plan/external.ts'
 import type { Place, Plan } from '../plan/plan.ts'
+import { elementsOfBytes } from './stored.ts'
 
 export function framed(text: string): string {
   return `@${text} #${fingerprint(text)}\n`
@@ -179,16 +180,14 @@ class Session {
     })
     return () =>
       reads.map(({ v: { type }, pieces }) => {
-        const elem = elemOf(type.dtype)
-        const data = elem ? newData(elem, count(type.shape)) : new Uint8Array(bytesOf(type))
-        const bytes = new Uint8Array(data.buffer)
+        const bytes = new Uint8Array(bytesOf(type))
         pieces.forEach((read, i) => {
           bytes.set(
             Uint8Array.from(atob(read()[0]), (c) => c.charCodeAt(0)),
             i * PIECE_BYTES,
           )
         })
-        return data
+        return elementsOfBytes(type, bytes)
       })
   }
 }

@@ -3,11 +3,12 @@
 import { compileKernel } from '../emit/wasm/kernel.ts'
 import { wasmAddress, wasmLayout } from '../emit/wasm/module.ts'
 import { bug, InputError } from '../errors.ts'
-import { bytesOf, elemOf, type TensorType, type Value } from '../ir/graph.ts'
-import { count, type Data, elemBytes, elemOfData, type Kernel, newData } from '../loops/ir.ts'
+import { bytesOf, type Value } from '../ir/graph.ts'
+import { count, type Data, elemBytes, elemOfData, type Kernel } from '../loops/ir.ts'
 import type { Place, Plan } from '../plan/plan.ts'
 import { checkInputs } from './check.ts'
 import type { RunningModel } from './model.ts'
+import { bytesOfElements, elementsOfBytes } from './stored.ts'
 
 const PAGE = 65536
 
@@ -17,20 +18,33 @@ function bytesIn(data: Data): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }
 
-/** Packed types come as their bytes. */
-function emptyOf(type: TensorType): Data {
-  const elem = elemOf(type.dtype)
-  return elem ? newData(elem, count(type.shape)) : new Uint8Array(bytesOf(type))
+/** A module in memory: its tensors by value, and its steps by number. */
+export interface WasmMachine {
+  read(v: Value): Data
+  write(v: Value, data: Data): void
+  /** The bytes of a place, as they are in the module's memory. */
+  at(place: Place): Uint8Array
+  /** Executes steps `first` to `end` - 1. */
+  steps(first: number, end: number): void
+  /** State back to its initial values. */
+  reset(): void
+}
+
+/** What the module of a plan imports: a memory where threads share its runs, else nothing. */
+export function importsOf(plan: Plan): WebAssembly.Imports {
+  if (!plan.threads) return {}
+  const { pages } = wasmLayout(plan)
+  return { env: { memory: new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }) } }
 }
 
 /** Instantiates what `emitWasm` made of `plan`. Throws InputError where `bytes` are no such module. */
-export async function instantiateWasm(bytes: Uint8Array, plan: Plan): Promise<RunningModel> {
-  const { instance } = await WebAssembly.instantiate(bytes as BufferSource, {})
-  const { memory, init, run, run_layers: runLayers } = instance.exports
-  if (!(memory instanceof WebAssembly.Memory) || [init, run, runLayers].some((f) => typeof f !== 'function'))
+export async function openWasm(bytes: Uint8Array, plan: Plan): Promise<WasmMachine> {
+  const { instance } = await WebAssembly.instantiate(bytes as BufferSource, importsOf(plan))
+  const { memory, init, reset, run, run_layers: runLayers } = instance.exports
+  if (!(memory instanceof WebAssembly.Memory) || [init, reset, run, runLayers].some((f) => typeof f !== 'function'))
     throw new InputError(
       'instantiate',
-      'expected exports memory, init, run and run_layers',
+      'expected exports memory, init, reset, run and run_layers',
       'pass what emitWasm returned',
     )
   const layout = wasmLayout(plan)
@@ -40,31 +54,33 @@ export async function instantiateWasm(bytes: Uint8Array, plan: Plan): Promise<Ru
       `plan needs ${layout.pages * PAGE} bytes of memory, module has ${memory.buffer.byteLength}`,
       'pass the plan that the module was emitted from',
     )
-  const { inputs, outputs, nodes } = plan.graph
   const placeOf = (v: Value): Place => plan.places.get(v) ?? bug(`value "${v.name}" has no place`)
-  const at = (place: Place, length: number) => new Uint8Array(memory.buffer, wasmAddress(layout, place), length)
-
-  const read = (v: Value): Data => {
-    const data = emptyOf(v.type)
-    bytesIn(data).set(at(placeOf(v), data.byteLength))
-    return data
+  const at = (place: Place, length = place.bytes) => new Uint8Array(memory.buffer, wasmAddress(layout, place), length)
+  ;(init as () => void)()
+  return {
+    read: (v) => elementsOfBytes(v.type, at(placeOf(v), bytesOf(v.type))),
+    write: (v, data) => at(placeOf(v), bytesOf(v.type)).set(bytesOfElements(v.type, data)),
+    at,
+    steps: runLayers as WasmFunction,
+    reset: reset as () => void,
   }
+}
+
+/** A program that runs: all of it, or step by step. */
+export async function instantiateWasm(bytes: Uint8Array, plan: Plan): Promise<RunningModel> {
+  const machine = await openWasm(bytes, plan)
+  const { inputs, outputs, nodes } = plan.graph
   const write = (given: readonly Data[]): void => {
     checkInputs(inputs, given)
-    for (const [i, v] of inputs.entries()) at(placeOf(v), given[i].byteLength).set(bytesIn(given[i]))
+    for (const [i, v] of inputs.entries()) machine.write(v, given[i])
   }
-  const reset = init as () => void
-  const execute = run as () => void
-  const executeSteps = runLayers as WasmFunction
-
-  reset()
   return {
     inputs: inputs.map(({ name, type }) => ({ name, type })),
     outputs: outputs.map(({ name, type }) => ({ name, type })),
     run(given) {
       write(given)
-      execute()
-      return outputs.map(read)
+      machine.steps(0, plan.steps.length)
+      return outputs.map(machine.read)
     },
     trace(given) {
       write(given)
@@ -73,13 +89,13 @@ export async function instantiateWasm(bytes: Uint8Array, plan: Plan): Promise<Ru
       for (const node of nodes) {
         const first = step
         while (step < plan.steps.length && plan.steps[step].node === node) step++
-        executeSteps(first, step)
-        for (const value of node.outputs) if (plan.places.has(value)) tensors.push({ value, data: read(value) })
+        machine.steps(first, step)
+        for (const value of node.outputs) if (plan.places.has(value)) tensors.push({ value, data: machine.read(value) })
       }
       if (step !== plan.steps.length) bug('steps are not in the order of the nodes')
-      return { outputs: outputs.map(read), tensors }
+      return { outputs: outputs.map(machine.read), tensors }
     },
-    reset,
+    reset: machine.reset,
   }
 }
 

@@ -7,7 +7,9 @@
 import type { Arg, Call } from '../ir/op.ts'
 import { type Affine, affine } from '../loops/affine.ts'
 import { type Buf, count, type Data, type Expr, type Stmt } from '../loops/ir.ts'
+import { offsetOf } from '../loops/sub_byte.ts'
 import { type For, inside } from '../loops/walk.ts'
+import { storageOf } from './sub_byte.ts'
 
 /** A buffer of the kernel, what it is bound to, and the index of each of its dimensions. */
 export interface Access {
@@ -19,17 +21,17 @@ export interface Access {
 /** What sums of products have in common, whatever their numbers. */
 export interface Products {
   readonly x: Access
-  /** Constant data. */
-  readonly w: Access & { readonly data: Int8Array | Float32Array }
+  /** Data where they are constant. */
+  readonly w: Access & { readonly data?: Int8Array | Float32Array }
   readonly y: Access
   /** Loops over outputs, outermost first, and over the window of one output. */
   readonly outputs: readonly For[]
   readonly window: readonly For[]
   /** The axes of x whose index may lie outside; such products are left out. */
   readonly padded: readonly number[]
-  /** Of each channel; `channel` is its number as a sum of output loops. */
+  readonly channels: number
+  /** The number of an output's channel as a sum of output loops. */
   readonly channel: Affine
-  readonly bias: Int32Array | Float32Array
   /** Of stored outputs. */
   readonly low: number
   readonly high: number
@@ -44,20 +46,31 @@ export interface SumOfProducts extends Products {
   readonly bias: Int32Array
   readonly multiplier: Int32Array
   readonly shift: Int8Array
+  readonly widths: Widths
   /** In place of multiplier and shift, which are 0: output = zeroY + nearest(float32(sum) * scale). */
   readonly scale?: Float32Array
 }
 
 /** Products and sums are rounded to float32 in the order of `window`; the bias is added to the whole sum. */
 export interface FloatSum extends Products {
-  readonly w: Access & { readonly data: Float32Array }
-  readonly bias: Float32Array
+  readonly w: Access & { readonly data?: Float32Array }
+  /** Of each channel. */
+  readonly bias?: Access
 }
 
 /** What a recipe has a form for beside TensorFlow Lite's int8. */
 export interface Accepted {
   readonly zeroW?: boolean
   readonly scale?: boolean
+  /** Elements below 8 bits: `widths` says which; weights then are unsigned, with a zero point. */
+  readonly subByte?: boolean
+}
+
+/** Bits of an element as stored. */
+export interface Widths {
+  readonly x: 8 | 4 | 2
+  readonly w: 8 | 4 | 2
+  readonly y: 8 | 4 | 2
 }
 
 function dataOf(arg: Arg): Data | undefined {
@@ -161,7 +174,12 @@ export function sumOfProducts(call: Call, accepted: Accepted = {}): SumOfProduct
   const wLoad = recentred ? recentred[0] : product[1]
   if (zeroX === undefined || zeroW === undefined) return undefined
   const [x, w] = [access(xLoad), access(wLoad)]
-  if (!x || !w || [x, w, y].some((a) => a.buf.elem !== 'i8') || !(w.data instanceof Int8Array)) return undefined
+  if (!x || !w || !(w.data instanceof Int8Array)) return undefined
+  const [ofX, ofW, ofY] = [x, w, y].map((a) => (accepted.subByte ? storageOf(a.arg) : undefined))
+  const elems = [x, w, y].map((a) => a.buf.elem)
+  if (elems[0] !== (ofX ? 'u8' : 'i8') || elems[1] !== 'i8' || elems[2] !== (ofY ? 'u8' : 'i8')) return undefined
+  if (ofW && zeroW !== 0) return undefined
+  const offset = ofW ? offsetOf(ofW) : 0
 
   const padded = paddedAxes(loops.guards, x)
   const end = fixedEpilogue(loops.end, start.name, known)
@@ -176,14 +194,16 @@ export function sumOfProducts(call: Call, accepted: Accepted = {}): SumOfProduct
   if ((shift && !same(shift.channel, channel)) || (bias && !same(bias.channel, channel))) return undefined
   return {
     x,
-    w: { buf: w.buf, arg: w.arg, at: w.at, data: w.data },
+    w: { buf: w.buf, arg: w.arg, at: w.at, data: ofW ? w.data.map((v) => v + offset) : w.data },
     y,
     outputs,
     window,
     padded,
     zeroX,
-    zeroW,
+    zeroW: zeroW + offset,
+    widths: { x: ofX?.bits ?? 8, w: ofW?.bits ?? 8, y: ofY?.bits ?? 8 },
     ...(end ?? floatEnd)!.numbers,
+    channels: data.length,
     channel,
     bias: (bias?.data as Int32Array | undefined) ?? new Int32Array(data.length),
     multiplier: (multiplier?.data as Int32Array | undefined) ?? new Int32Array(data.length),
@@ -192,13 +212,46 @@ export function sumOfProducts(call: Call, accepted: Accepted = {}): SumOfProduct
   }
 }
 
+/** Int8 sums whose weights and biases are read as they stand, since they learn: nothing of them is known off-line. */
+export interface LiveSum extends Products {
+  readonly zeroX: number
+  readonly zeroY: number
+  readonly multiplier: Int32Array
+  readonly shift: Int8Array
+  readonly bias: Access
+}
+
+/** The sum of products that this call is, whatever its weights and biases are; weights have no zero point. */
+export function liveSum(call: Call): LiveSum | undefined {
+  const loops = readLoops(call)
+  if (!loops || loops.start.value.type.num !== 'i32') return undefined
+  const { outputs, window, start, product, y, known, access, perChannel } = loops
+  const shifted = argsOf(product[0], 'sub')
+  const zeroX = shifted ? known(shifted[1]) : 0
+  const [x, w, bias] = [access(shifted ? shifted[0] : product[0]), access(product[1]), access(start.value)]
+  if (!x || !w || !bias || zeroX === undefined || [x, w, y].some((a) => a.buf.elem !== 'i8')) return undefined
+  const padded = paddedAxes(loops.guards, x)
+  const end = fixedEpilogue(loops.end, start.name, known)
+  const [multiplier, shift] = [end?.multiplier, end?.shift].map((e) => e && perChannel(e))
+  if (!padded || !end || !(multiplier?.data instanceof Int32Array) || !(shift?.data instanceof Int8Array))
+    return undefined
+  const { channel } = multiplier
+  if (!same(shift.channel, channel) || bias.buf.elem !== 'i32' || bias.at.length !== 1 || !same(bias.at[0], channel))
+    return undefined
+  return {
+    ...{ x, y, outputs, window, padded, zeroX, ...end.numbers, bias, channel, channels: multiplier.data.length },
+    w: { buf: w.buf, arg: w.arg, at: w.at, ...(w.data instanceof Int8Array && { data: w.data }) },
+    ...{ multiplier: multiplier.data, shift: shift.data },
+  }
+}
+
 /** The sum of float32 products that this call is, or undefined. */
 export function floatSum(call: Call): FloatSum | undefined {
   const loops = readLoops(call)
   if (!loops) return undefined
-  const { outputs, window, start, product, y, known, access, perChannel } = loops
+  const { outputs, window, start, product, y, known, access } = loops
   const [x, w] = product.map(access)
-  if (!x || !w || [x, w, y].some((a) => a.buf.elem !== 'f32') || !(w.data instanceof Float32Array)) return undefined
+  if (!x || !w || [x, w, y].some((a) => a.buf.elem !== 'f32')) return undefined
   // a sum that starts from +0 never is -0, so that adding 0 does not change it
   if (start.value.k !== 'const' || !Object.is(start.value.value, 0)) return undefined
   const padded = paddedAxes(loops.guards, x)
@@ -206,19 +259,19 @@ export function floatSum(call: Call): FloatSum | undefined {
   if (!padded || !end) return undefined
   const { value, ...limits } = end
   const [sum, added] = argsOf(value, 'add') ?? [value]
-  const bias = added && perChannel(added)
-  if (sum.k !== 'var' || sum.name !== start.name || (added && !(bias?.data instanceof Float32Array))) return undefined
-  const channels = y.buf.shape.at(-1)!
+  const bias = added && access(added)
+  if (sum.k !== 'var' || sum.name !== start.name || (added && bias?.at.length !== 1)) return undefined
   return {
     x,
-    w: { buf: w.buf, arg: w.arg, at: w.at, data: w.data },
+    w: { buf: w.buf, arg: w.arg, at: w.at, ...(w.data instanceof Float32Array && { data: w.data }) },
     y,
     outputs,
     window,
     padded,
     ...limits,
-    channel: bias?.channel ?? y.at.at(-1)!,
-    bias: (bias?.data as Float32Array | undefined) ?? new Float32Array(channels),
+    channels: bias ? count(bias.buf.shape) : y.buf.shape.at(-1)!,
+    channel: bias?.at[0] ?? y.at.at(-1)!,
+    ...(bias && { bias }),
   }
 }
 

@@ -8,12 +8,15 @@ import { inputsOf, type Node, type Value } from '../ir/graph.ts'
 import { add } from '../ops/binary/op.ts'
 import { gradOf } from './rules.ts'
 
-/** Values that depend on one of `wanted`, these included. */
+/** Values that depend on one of `wanted`, these included; a state that is written depends on what is written into it. */
 export function dependents(nodes: readonly Node[], wanted: ReadonlySet<Value>): Set<Value> {
   const found = new Set(wanted)
-  for (const node of nodes) if (inputsOf(node).some((v) => found.has(v))) for (const v of node.outputs) found.add(v)
+  for (const node of nodes) if (inputsOf(node).some((v) => found.has(v))) for (const v of written(node)) found.add(v)
   return found
 }
+
+/** What a node gives to those after it: outputs, or the state that it writes. */
+const written = ({ op, inputs, outputs }: Node): readonly Value[] => (op.writesState ? [inputs[0]!] : outputs)
 
 /** Masks depend on what learns as well; nothing flows back through them. */
 function learnable({ type: { dtype } }: Value, stored: boolean): boolean {
@@ -23,7 +26,7 @@ function learnable({ type: { dtype } }: Value, stored: boolean): boolean {
 /**
  * Appends the gradients with respect to `wanted` of the number whose gradients with respect to some values of `nodes` are
  * `seeds` (f32, of the values' shapes); gradients of what is quantised are with respect to the stored integers. A value without an entry in the result has none: the number does not depend on it.
- * Throws ModelError for a layer on the way that has no rule.
+ * What a state held before the run is a constant. Throws ModelError for a layer on the way that has no rule.
  */
 export function differentiate(
   build: Builder,
@@ -38,10 +41,10 @@ export function differentiate(
     gradients.set(v, so ? build.one(add, [so, g], { clamp: {} }, { from }) : g)
   }
   for (const node of [...nodes].reverse()) {
-    const given = node.outputs.map((v) => gradients.get(v))
-    const wants = node.inputs.map((v) => v !== undefined && needed.has(v))
+    const given = written(node).map((v) => gradients.get(v))
+    const wants = node.inputs.map((v, i) => v !== undefined && needed.has(v) && !(node.op.writesState && i === 0))
     if (given.every((g) => g === undefined) || !wants.includes(true)) continue
-    const stored = inputsOf(node).some((v) => needed.has(v) && v.type.quant)
+    const stored = [...inputsOf(node), ...node.outputs].some((v) => needed.has(v) && v.type.quant)
     const grad = gradOf(node.op, stored ? 'stored' : 'reals')
     const strange = [...inputsOf(node), ...node.outputs].find((v) => needed.has(v) && !learnable(v, stored))
     if (!grad || strange)

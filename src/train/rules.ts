@@ -12,12 +12,16 @@ import { type Conv2d, conv2d } from '../ops/conv2d/op.ts'
 import { type DepthwiseConv2d, depthwiseConv2d } from '../ops/depthwise/op.ts'
 import { expand } from '../ops/expand/op.ts'
 import { fullyConnected } from '../ops/fully_connected/op.ts'
+import { gather } from '../ops/gather/op.ts'
 import { clampGradient } from '../ops/gradients/clamp.ts'
 import { convInputGradient, convWeightGradient } from '../ops/gradients/window.ts'
 import { hardSwish } from '../ops/hard_swish/op.ts'
 import { logSoftmax } from '../ops/log_softmax/op.ts'
 import { type Matmul, matmul } from '../ops/matmul/op.ts'
+import { normalize } from '../ops/normalize/op.ts'
 import { greaterEqual, lessEqual, maximum, minimum, pow, prelu, squaredDifference } from '../ops/pairwise/op.ts'
+import { partialConv2d } from '../ops/partial/conv2d.ts'
+import { partialDepthwiseConv2d } from '../ops/partial/depthwise.ts'
 import { averagePool2d, maxPool2d } from '../ops/pool/op.ts'
 import { mean, sum } from '../ops/reduce/op.ts'
 import { select } from '../ops/select/op.ts'
@@ -28,6 +32,8 @@ import { transpose } from '../ops/shape/transpose.ts'
 import { logistic, tanh } from '../ops/sigmoid/op.ts'
 import { slice } from '../ops/slice/op.ts'
 import { softmax } from '../ops/softmax/op.ts'
+import { assign } from '../ops/state/op.ts'
+import { update } from '../ops/state/update.ts'
 import {
   abs,
   ceil,
@@ -52,6 +58,8 @@ import {
   swish,
 } from '../ops/unary/op.ts'
 import type { Window } from '../ops/window.ts'
+import { assignGrad, gatherGrad, normalizeGrad, selectGrad, updateGrad } from './norm_rules.ts'
+import { partialGrad } from './partial_rules.ts'
 import {
   averagePoolGrad,
   concatGrad,
@@ -243,6 +251,9 @@ const logSoftmaxGrad: Grad<Attrs> = (build, { outputs: [y] }, [g]) => {
   return [t.sub(g!, t.mul(build.one(exp, [y], {}), t.sum(g!, last)))]
 }
 
+const throughFusedClamp = (build: Builder, node: Node, g: Value) =>
+  throughClamp(build, node as unknown as Node<Accumulating>, g)
+
 const RULES = new Map<object, Grad>([
   rule(
     conv2d,
@@ -252,6 +263,8 @@ const RULES = new Map<object, Grad>([
     depthwiseConv2d,
     convGrad<DepthwiseConv2d>(true, (node) => node.inputs[0]!.type.shape[3]),
   ),
+  rule(partialConv2d, partialGrad<Conv2d>(throughFusedClamp, false)),
+  rule(partialDepthwiseConv2d, partialGrad<DepthwiseConv2d>(throughFusedClamp, true)),
   rule(fullyConnected, denseGrad),
   rule(matmul, matmulGrad),
   rule(add, BINARY.add),
@@ -278,6 +291,11 @@ const RULES = new Map<object, Grad>([
   ),
   rule(averagePool2d, averagePoolGrad),
   rule(maxPool2d, maxPoolGrad),
+  rule(normalize, normalizeGrad),
+  rule(select, selectGrad),
+  rule(gather, gatherGrad),
+  rule(assign, assignGrad),
+  rule(update, updateGrad),
   rule(reshape, reshapeGrad),
   rule(transpose, transposeGrad),
   rule(expand, expandGrad),

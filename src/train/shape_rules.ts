@@ -52,6 +52,10 @@ export const averagePoolGrad: Grad<Pool> = (build, node, [dy]) => {
   const [N, H, W, C] = node.inputs[0]!.type.shape
   const [, OH, OW] = node.outputs[0].type.shape
   const g = throughClamp(build, node, dy!)
+  if (OH * OW === 1) {
+    const n = tapsAlong(0, H, OH, node.attrs)[0] * tapsAlong(1, W, OW, node.attrs)[0]
+    if (n === H * W) return [build.one(expand, [termsOf(build).mul(g, 1 / n)], { shape: [N, H, W, C] })]
+  }
   const [rows, columns] = [tapsAlong(0, H, OH, node.attrs), tapsAlong(1, W, OW, node.attrs)]
   const parts = rows.flatMap((r) => columns.map((c) => 1 / Math.max(1, r * c)))
   const share = build.const('parts', { dtype: 'f32', shape: [1, OH, OW, 1] }, Float32Array.from(parts))

@@ -14,6 +14,8 @@ import {
   maskedConv2d,
   maskedDepthwiseConv2d,
   maskedFullyConnected,
+  maskedPartialConv2d,
+  maskedPartialDepthwiseConv2d,
   maskedQuantize,
 } from '../ops/qas/masked.ts'
 import { dequantize } from '../ops/quantize/op.ts'
@@ -24,6 +26,7 @@ import { reshape } from '../ops/shape/reshape.ts'
 import { transpose } from '../ops/shape/transpose.ts'
 import { slice } from '../ops/slice/op.ts'
 import type { Window } from '../ops/window.ts'
+import { partialGrad } from './partial_rules.ts'
 import {
   averagePoolGrad,
   concatGrad,
@@ -47,14 +50,20 @@ function throughMask(build: Builder, node: Node, g: Value, scales: Float64Array)
   return build.one(maskGradient, [g, node.outputs[1], factors], {})
 }
 
+/** `g` as the gradient of the sums of products that `node` requantises. */
+function throughSums(build: Builder, node: Node, g: Value): Value {
+  const [x, w] = node.inputs as Value[]
+  const scales = w.type.quant!.scale.map((s) => (scaleOf(x) * s) / scaleOf(node.outputs[0]))
+  return throughMask(build, node, g, scales)
+}
+
 /** Of the sums of a window: (x - zero) * w + b, requantised. */
 function sumsGrad<A extends Accumulating>(
   windowOf: (node: Node<A>) => Window & { readonly groups: number; readonly depthwise: boolean },
 ): Grad<A> {
   return (build, node, [dy], wanted) => {
     const [x, w, b] = node.inputs as [Value, Value, Value | undefined]
-    const scales = w.type.quant!.scale.map((s) => (scaleOf(x) * s) / scaleOf(node.outputs[0]))
-    const g = throughMask(build, node as unknown as Node, dy!, scales)
+    const g = throughSums(build, node as unknown as Node, dy!)
     const { stride, dilation, pad, groups, depthwise } = windowOf(node)
     const window = { stride, dilation, pad, groups, depthwise }
     const { sum, shaped } = termsOf(build)
@@ -121,6 +130,8 @@ export const STORED: ReadonlyMap<object, Grad> = new Map<object, Grad>([
     maskedFullyConnected,
     sumsGrad(() => PIXEL),
   ),
+  rule(maskedPartialConv2d, partialGrad(throughSums, false)),
+  rule(maskedPartialDepthwiseConv2d, partialGrad(throughSums, true)),
   rule(maskedAdd, rescaledGrad),
   rule(maskedQuantize, rescaledGrad),
   rule(averagePool2d, unclamped(unscaled(averagePoolGrad))),
@@ -134,10 +145,11 @@ export const STORED: ReadonlyMap<object, Grad> = new Map<object, Grad>([
   rule(dequantize, dequantizeGrad),
 ])
 
-/** The slices of weights whose scale is so far below the largest that they carry nothing: they do not learn. */
+/** Slices of weights whose scale is so far below the largest carry nothing. */
 export const DEAD = 2 ** -10
 
-export function deadChannels(scale: Float64Array): number[] {
+/** The scales of the slices that learn, 0 for those that are dead. */
+export function liveScales(scale: Float64Array): number[] {
   const most = Math.max(...scale)
-  return Array.from(scale.keys()).filter((c) => scale[c] < most * DEAD)
+  return Array.from(scale, (s) => (s < most * DEAD ? 0 : s))
 }

@@ -44,6 +44,60 @@ const BAD: readonly (readonly [
 ])[] = [
   ['an unknown command', ['explode'], "mote: unknown command 'explode'", 'mote help lists the commands'],
   ['a misspelt command', ['inspekt', model], "mote: unknown command 'inspekt'", 'Did you mean inspect?'],
+  ['an unknown command of train', ['train', 'plam', model], "mote: unknown command 'plam'", 'Did you mean plan?'],
+  [
+    'an unknown scheme',
+    ['train', 'plan', model, '--scheme', 'first'],
+    'scheme: "first" is none',
+    'last, last-K, bias-last-K, bn-last, sparse-Nkb, lora-R, adapter-R, prompt-N, tinytl or full',
+  ],
+  [
+    'a scheme of another net',
+    ['train', 'plan', model, '--scheme', 'sparse-49kb'],
+    /^scheme: sparse-49kb was found for mbv2-w0.35: "separable" has 6 layers with weights, mbv2-w0.35 has 52$/,
+    /^mbv2-w0.35: sparse-49kb, .*; mcunet-5fps: sparse-49kb, /,
+  ],
+  [
+    'a scheme for float32',
+    ['train', 'plan', model, '--scheme', 'lora-2'],
+    'scheme: lora-2 adds to layers with constant float32 weights, "separable" has none before its last',
+    'int8 models learn by last-K, bias-last-K and sparse schemes',
+  ],
+  [
+    'a scheme file that is no JSON',
+    ['train', 'plan', model, '--scheme', at('scheme.json', '{')],
+    /^.*scheme.json: is not JSON: /,
+  ],
+  [
+    'a scheme file with an unknown field',
+    ['train', 'plan', model, '--scheme', at('scheme2.json', '{"bias": 3}')],
+    /^.*scheme2.json: the scheme has "bias", expected some of name, biases, layers, parameters$/,
+    'docs/training.md has an example',
+  ],
+  [
+    'a scheme file with a ratio out of range',
+    ['train', 'plan', model, '--scheme', at('scheme3.json', '{"layers": [{"layer": 1, "ratio": 0}]}')],
+    /^.*scheme3.json: layers\[0\].ratio is 0, expected more than 0, up to 1$/,
+    'docs/training.md has an example',
+  ],
+  [
+    'a scheme file that is not there',
+    ['train', 'plan', model, '--scheme', 'nowhere.json'],
+    'nowhere.json: no such file',
+    'check the spelling and the folder',
+  ],
+  [
+    'one class',
+    ['train', 'plan', model, '--classes', '1'],
+    '--classes: "1" is not a whole number from 2 to 100000',
+    'for example --classes 2',
+  ],
+  [
+    'a board that the plans are not for',
+    ['train', 'plan', model, '--on', 'cortex-m4'],
+    '--on: is cortex-m4, the plans are for cortex-m7',
+    'add --target cortex-m4',
+  ],
   [
     'an unknown flag',
     ['inspect', model, '--colour'],
@@ -74,7 +128,11 @@ const BAD: readonly (readonly [
     "mote bench: unknown option '--runns'",
     'Did you mean --runs?',
   ],
-  ['quantize without an output', ['quantize', model], /--output: is "", expected a name that ends in .tflite or .onnx/],
+  [
+    'quantize without an output',
+    ['quantize', model],
+    /--output: is "", expected a name that ends in .tflite or .onnx or .mote/,
+  ],
   [
     'quantize to another format',
     ['quantize', model, '-o', `${none}.bin`],
@@ -91,6 +149,30 @@ const BAD: readonly (readonly [
     ['quantize', model, '--to', 'int4', '-o', `${none}.onnx`],
     '--to: is int4, .onnx files are written in int8 and float16',
     'write a .tflite file',
+  ],
+  [
+    'quantize within limits to a format without fewer bits',
+    ['quantize', model, '--flash', '10K', '-o', `${none}.tflite`],
+    '--output: is a .tflite file: it has no activations and weights of 2 bits',
+    'write a .mote file, which mote compile, run and evaluate read; for 4-bit weights alone there is --to int4',
+  ],
+  [
+    'quantize within limits from another form',
+    ['quantize', model, '--sram', '10K', '--to', 'int16x8', '-o', `${none}.mote`],
+    '--sram: goes down from int8, --to is int16x8',
+    'leave --to out',
+  ],
+  [
+    'quantize within limits for an unknown target',
+    ['quantize', model, '--sram', '10K', '--target', 'z80', '-o', `${none}.mote`],
+    /--target: "z80" is not known/,
+    /choose from wasm, /,
+  ],
+  [
+    'quantize by an unknown rule',
+    ['quantize', model, '--mixed', 'luck', '-o', `${none}.mote`],
+    '--mixed: "luck" is not known',
+    'choose from exact, rules',
   ],
   [
     'quantize by an unknown method',
@@ -255,10 +337,46 @@ const BAD: readonly (readonly [
     'choose from inside, separate',
   ],
   [
+    'threads that no program has',
+    ['compile', model, '--threads', '65'],
+    '--threads: "65" is not a whole number from 1 to 64',
+    'for example --threads 1',
+  ],
+  [
+    'threads of C',
+    ['compile', model, '--target', 'c', '--threads', '2'],
+    '--threads: is for --target wasm, the target is c',
+    'leave it out',
+  ],
+  [
+    'threads that share layers by pieces',
+    ['compile', model, '--stage', 'rows', '--threads', '2'],
+    'threads: share whole layers, which go neither by pieces nor row by row',
+    'leave one out',
+  ],
+  [
+    'threads of no row',
+    ['bench', model, '--on', 'host-c', '--threads', '2'],
+    '--threads: is for wasm, which is not among --on',
+    'add it, or leave --threads out',
+  ],
+  [
     'weights of C as a file',
     ['compile', model, '--target', 'c', '--weights', 'separate'],
     '--weights: is for --target wasm, the target is c',
     'leave it out',
+  ],
+  [
+    'fused sums for C',
+    ['compile', model, '--target', 'c', '--fast'],
+    '--fast: is for --target wasm, the target is c',
+    'leave it out',
+  ],
+  [
+    'fused sums in a module that is left out',
+    ['compile', model, '--fast', '--no-relaxed'],
+    '--fast: is for the second WebAssembly module, which is left out',
+    'keep both, or weights inside',
   ],
   [
     'scaling of pixels for C',

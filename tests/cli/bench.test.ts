@@ -5,6 +5,7 @@ import { disagreement } from '../../src/cli/bench.ts'
 import { benchText } from '../../src/cli/bench_text.ts'
 import { measure } from '../../src/cli/measure.ts'
 import { type BenchRow, benchPage } from '../../src/report/bench_page.ts'
+import { imageNet } from '../support/image_net.ts'
 import { separable, twoInputs } from '../support/nets.ts'
 import { answered, folder, saved, typed } from './console.ts'
 
@@ -34,6 +35,16 @@ test('several models in one call are a list, one is the answer itself', async ()
   const one = await answered('bench', model, '--runs', '5')
   expect(one).toMatchObject({ model, seed: 1 })
   expect(one.runs[0].outputFnv1a).toEqual(models[0].runs[0].outputFnv1a)
+})
+
+test('threads are a row of their own beside one thread, with the same bits', async () => {
+  const image = saved(dir, imageNet('int8'))
+  const { runs } = await answered('bench', image, '--runs', '5', '--threads', '2')
+  expect(runs.map(({ on }: BenchRow) => on)).toEqual(['wasm', 'wasm, threads: 2'])
+  expect(runs[1].outputFnv1a).toEqual(runs[0].outputFnv1a)
+  expect(runs[1].minUs).toBeGreaterThan(0)
+  const { runs: alone } = await answered('bench', model, '--runs', '5', '--threads', '2')
+  expect(alone[1].on).toBe('wasm, threads: 1')
 })
 
 test('the page has every row, and a file that is none of ours stays', async () => {

@@ -85,6 +85,22 @@ test('every form is written, int4 smaller than int8', async () => {
   await size('int8', 'onnx')
 })
 
+test('limits of RAM and flash are met with fewer bits, and the file is read by the other commands', async () => {
+  const out = join(dir, 'small.mote')
+  const limits = ['--sram', '3300', '--flash', '7000', '--target', 'cortex-m4', '--mixed', 'rules']
+  const answer = await answered('quantize', model, '--calibrate', many, ...limits, '-o', out)
+  expect(answer.after.arenaBytes).toBeLessThanOrEqual(3300)
+  expect(answer.after.weightBytes).toBeLessThanOrEqual(7000)
+  expect(answer.steps).toContainEqual(
+    expect.stringMatching(/^fewer bits for 3.22 KB of RAM .*\(8 bits: .* on cortex-m4, largest first$/),
+  )
+  const bits = answer.layers.flatMap((l: { weightBits?: number; outputBits: number }) => [l.weightBits, l.outputBits])
+  expect(bits).toContain(4)
+  const compiled = await answered('compile', out, '--target', 'cortex-m4', '--sram', '3300', '-o', join(dir, 'small'))
+  expect(compiled.plan.arenaBytes).toBe(answer.after.arenaBytes)
+  expect((await answered('run', out, '--seed', '1')).outputs).toHaveLength(1)
+})
+
 test('few inputs are a warning, and the rest of a set judges', async () => {
   const one = await answered('quantize', model, '--calibrate', join(loose, '0.npy'), '-o', join(dir, 'one.tflite'))
   expect(one.warnings).toEqual([expect.stringMatching(/^1 input to calibrate: int8 would clip/)])

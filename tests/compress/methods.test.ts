@@ -126,7 +126,7 @@ test('rounding as the outputs ask has no more error than the nearest, and no sin
       return off.reduce((s, a, i) => s + a * off.reduce((t, b, j) => t + C[i * K + j] * b, 0), 0)
     }
     const nearest = Int32Array.from(real, (w) => Math.max(-7, Math.min(7, Math.round(w / scale))))
-    const { integers: q, loss } = roundChannel(real, scale, C, new Float64Array(K), 7, 1e6)
+    const { integers: q, loss } = roundChannel(real, scale, C, new Float64Array(K), [-7, 7], 1e6)
     expect(loss).toBeGreaterThanOrEqual(error(q))
     expect(error(q)).toBeLessThanOrEqual(error(nearest))
     const ridge = 0.02 * Math.max(...C)

@@ -29,7 +29,8 @@ function call(bytes: Uint8Array, ...args: number[]): unknown {
 }
 
 function immediates(name: Instr): number[] {
-  if (name === 'memory.copy') return [0, 0]
+  if (name === 'memory.copy' || name === 'memory.init') return [0, 0]
+  if (name.includes('atomic')) return [2, 0]
   if (name === 'i8x16.shuffle') return Array(16).fill(0)
   if (/(load|store).*_lane$/.test(name)) return [0, 0, 0]
   if (/load|store/.test(name)) return [0, 0]
@@ -92,12 +93,29 @@ describe('wasm encoder', () => {
     const names = INSTRS.filter((name) => !control.includes(name) && !name.startsWith('local.'))
     const f = new FuncBody([])
     for (const name of names) f.op(name, ...immediates(name))
-    const module = oracle.readWasm(only(f), { simd: true, relaxed_simd: true })
+    const passive = { data: [{ bytes: Uint8Array.of(1) }] }
+    const module = oracle.readWasm(only(f, [], passive), { simd: true, relaxed_simd: true, threads: true })
     const lines = module.toText({ foldExprs: false, inlineExport: false }).split('\n')
     module.destroy()
     const read = lines.map((line) => line.trim().split(/[ )]/)[0]).filter((word) => /^(i|f|v)\d+|^memory/.test(word))
     expect(names.length).toBeGreaterThan(100)
     expect(read).toEqual(names)
+  })
+
+  test('memory may be shared, and data wait for memory.init', () => {
+    const f = new FuncBody([])
+    for (const n of [5, 1, 2]) f.i32(n)
+    f.op('memory.init', 0, 0)
+    const bytes = only(f, [], {
+      memory: { min: 1, max: 3, from: ['env', 'memory'], shared: true },
+      data: [{ bytes: Uint8Array.of(7, 8, 9) }],
+    })
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true })
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { env: { memory } })
+    const start = () => Array.from(new Uint8Array(memory.buffer, 4, 4))
+    expect(start()).toEqual([0, 0, 0, 0])
+    ;(exports.f as () => void)()
+    expect(start()).toEqual([0, 8, 9, 0])
   })
 
   test('functions, locals, imports and data have the names and sizes that were asked for', () => {

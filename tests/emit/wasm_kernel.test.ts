@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compileKernel } from '../../src/emit/wasm/kernel.ts'
+import { runsRelaxed } from '../../src/emit/wasm/relaxed.ts'
 import {
   add,
   and,
@@ -20,6 +21,7 @@ import {
   max,
   mul,
   op,
+  part,
   ref,
   requant,
   select,
@@ -36,6 +38,8 @@ import {
   type Elem,
   type Expr,
   F32X4,
+  I8X4,
+  I8X16,
   I16X8,
   I32X4,
   type Kernel,
@@ -382,6 +386,51 @@ describe('wasm kernels compute each operation', () => {
       Int16Array.from(noise('i16', 32, 3) as Int16Array, (v) => v >> 7),
       noise('i32', 16, 4),
     )
+  })
+
+  test('bytes that are zipped, narrowed, stored in parts and read at any place', () => {
+    const a = buffer('a', 'i8', [64])
+    const h = buffer('h', 'i16', [16])
+    const y = buffer('y', 'i8', [128], 'write')
+    const z = buffer('z', 'i32', [9], 'write')
+    const [p, q] = [loadLanes(a, I8X16, 3), loadLanes(a, I8X16, 21)]
+    const halves = (e: Expr) => op('halves', op('bits', e))
+    const k = kernel(
+      'bytes',
+      [a, h, y, z],
+      store(y, [1], op('zipLow', p, q)),
+      store(y, [17], op('zipHigh', p, q)),
+      store(y, [33], op('bytes', op('bits', op('zipLow', halves(p), halves(q))))),
+      store(y, [49], op('narrowU', loadLanes(h, I16X8, 0), loadLanes(h, I16X8, 8))),
+      ...[0, 1, 2, 3].map((i) => store(y, [66 + 5 * i], part(p, 4, i))),
+      ...[0, 1].map((i) => store(y, [87 + 9 * i], part(q, 8, i))),
+      store(y, [105], loadLanes(a, I8X4, 7)),
+      store(z, [0], op('bits', q)),
+      store(z, [4], splat(op('bits', loadLanes(a, I8X4, 5)), 4)),
+      store(z, [8], op('bits', part(p, 4, 2))),
+    )
+    agree(
+      k,
+      noise('i8', 64, 5),
+      Int16Array.from(noise('i16', 16, 6) as Int16Array, (v) => v >> 7),
+    )
+  })
+
+  test('multiply-adds that round once, and truncation, where the engine has them', () => {
+    if (!runsRelaxed()) return
+    const a = buffer('a', 'f32', [96])
+    const y = buffer('y', 'f32', [32], 'write')
+    const w = buffer('w', 'i32', [32], 'write')
+    const k = kernel(
+      'fused',
+      [a, y, w],
+      loop('i', 8, (i) => {
+        const at = (n: number) => loadLanes(a, F32X4, add(mul(i, 4), n))
+        const sum = op('fma', at(0), at(32), at(64))
+        return [store(y, [mul(i, 4)], sum), store(w, [mul(i, 4)], op('whole', sum))]
+      }),
+    )
+    agree(k, noise('f32', 96, 8))
   })
 
   test('i16 lanes: splat, arithmetic', () => {

@@ -108,12 +108,12 @@ describe('a program as a wasm module', () => {
     module.applyNames()
     const names = [...module.toText({}).matchAll(/^ *\(func \$(\S+)/gm)].map((m) => m[1])
     module.destroy()
-    expect(names).toEqual(['mix1#0', 'scale#2', 'accumulate#3', 'init', 'run_layers', 'run'])
+    expect(names).toEqual(['mix1#0', 'scale#2', 'accumulate#3', 'steps', 'reset', 'init', 'run_layers', 'run'])
   })
 
   test('weights come first, the arena follows on a multiple of 16, and the memory has the pages for both', () => {
     const { plan } = program()
-    expect(wasmLayout(plan)).toEqual({ weightsBase: 0, arenaBase: 64, pages: 1 })
+    expect(wasmLayout(plan)).toMatchObject({ weightsBase: 0, arenaBase: 64, pages: 1 })
     expect(wasmLayout({ ...plan, arenaBytes: 65536 - 64 }).pages).toBe(1)
     expect(wasmLayout({ ...plan, arenaBytes: 65537 - 64 }).pages).toBe(2)
   })

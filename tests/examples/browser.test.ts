@@ -4,7 +4,7 @@
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import ts from 'typescript'
 import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -16,7 +16,7 @@ import { imageInput } from '../../src/web/image.ts'
 import { readWav } from '../../src/web/wav.ts'
 import { typed } from '../cli/console.ts'
 import { describeShared, sharedBytes, sharedPath } from '../shared/shared.ts'
-import { addressOf, BROWSER, serve } from '../support/site.ts'
+import { BROWSER, visitSite } from '../support/site.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 // As deep below the root as the example itself: its settings name src/ by a relative path.
@@ -78,31 +78,8 @@ describe.skipIf(!BROWSER)(`the page${BROWSER ? '' : ' (needs chromium in /usr/bi
         expect(await typed(...command)).toMatchObject({ code: 0 })
     }, 60_000)
 
-    /** Opens the built page; nothing but itself may be asked for, and nothing may go wrong. */
-    async function visit(act: (page: Page) => Promise<void>, args: string[] = [], dark = false): Promise<void> {
-      const site = await serve(join(folder, 'dist'))
-      const browser: Browser = await chromium.launch({ executablePath: BROWSER, args: ['--no-sandbox', ...args] })
-      try {
-        const context = await browser.newContext({
-          viewport: { width: 1000, height: 760 },
-          colorScheme: dark ? 'dark' : 'light',
-          permissions: ['camera', 'microphone'],
-        })
-        const page = await context.newPage()
-        const faults: string[] = []
-        page.on('pageerror', (e) => faults.push(e.message))
-        page.on('console', (m) => faults.push(m.text()))
-        context.on('request', (r) => {
-          if (!r.url().startsWith(addressOf(site)) && !/^(blob|data):/.test(r.url())) faults.push(r.url())
-        })
-        await page.goto(addressOf(site))
-        await act(page)
-        expect(faults).toEqual([])
-      } finally {
-        await browser.close()
-        site.close()
-      }
-    }
+    const visit = (act: (page: Page) => Promise<void>, args: string[] = [], dark = false) =>
+      visitSite(join(folder, 'dist'), act, { args, dark, permissions: ['camera', 'microphone'] })
 
     test('its sources fit the types of the programs', () => {
       const config = ts.readConfigFile(`${folder}/tsconfig.json`, ts.sys.readFile)

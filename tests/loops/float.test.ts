@@ -18,6 +18,38 @@ function ulp(y: number): number {
   return a < 2 ** -126 ? 2 ** -149 : 2 ** (Math.floor(Math.log2(a)) - 23)
 }
 
+describe('fma', () => {
+  /** A float32 number in units of 2^-149. */
+  const units = (x: number) => BigInt(x * 2 ** 149)
+  const distance = (a: bigint, b: bigint) => (a < b ? b - a : a - b)
+
+  test('is the float32 nearest to the exact sum, halves to even', () => {
+    let s = 7
+    const random = () => {
+      s ^= s << 13
+      s ^= s >>> 17
+      s ^= s << 5
+      return float32((s & 0x807fffff) | ((100 + ((s >>> 23) % 54)) << 23))
+    }
+    for (let i = 0; i < 20_000; i++) {
+      const [a, b] = [random(), random()]
+      // sums that cancel, that are halfway, and others
+      const c = i % 3 === 0 ? Math.fround(-a * b) : i % 3 === 1 ? Math.fround(a * b * 2 ** ((i % 50) - 25)) : random()
+      const got = F.fma(a, b, c)
+      const exact = units(a) * units(b) + (units(c) << 149n)
+      const off = (x: number) => distance(exact, units(x) << 149n)
+      cell[0] = got
+      const bits = word[0]
+      const [below, above] = [float32(bits - 1), float32(bits + 1)]
+      for (const other of got === 0 ? [2 ** -149, -(2 ** -149)] : [below, above])
+        if (off(other) < off(got) || (off(other) === off(got) && bits % 2 === 1))
+          expect.fail(`${a} * ${b} + ${c}: ${got}, ${other} is nearer`)
+    }
+    expect(F.fma(1 + 2 ** -12, 1 + 2 ** -12, -1 - 2 ** -11)).toBe(2 ** -24)
+    expect(F.fma(3e38, 3e38, 0)).toBe(Number.POSITIVE_INFINITY)
+  })
+})
+
 describe('binary16', () => {
   /** The numbers of 0 to 0x7bff, by the definition of the format. */
   const FINITE = Array.from({ length: 0x7c00 }, (_, h) => {

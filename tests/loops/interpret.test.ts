@@ -17,6 +17,7 @@ import {
   mul,
   op,
   parallel,
+  part,
   ref,
   set,
   splat,
@@ -29,7 +30,9 @@ import {
   type Data,
   type Elem,
   type Expr,
+  elemOfData,
   F32X4,
+  I8X16,
   I16X8,
   I32,
   I32X4,
@@ -286,8 +289,7 @@ describe('i64', () => {
 describe('lanes', () => {
   const lanesOf = (type: Type, f: (...x: Expr[]) => Expr, inputs: readonly Data[], elem: Elem, out: Data): Data => {
     const bufs = inputs.map((_, i) => buffer(`x${i}`, elem, [type.lanes]))
-    const outElem: Elem = out instanceof Float32Array ? 'f32' : out instanceof Int16Array ? 'i16' : 'i32'
-    const y = buffer('y', outElem, [out.length], 'write')
+    const y = buffer('y', elemOfData(out), [out.length], 'write')
     const k = kernel('lanes', [...bufs, y], store(y, [0], f(...bufs.map((b) => loadLanes(b, type, 0)))))
     interpret(k, [...inputs, out])
     return out
@@ -335,6 +337,23 @@ describe('lanes', () => {
     expect([...(got as Float32Array)]).toEqual([...a].map((v, i) => Math.fround(v * b[i])))
   })
 
+  test('whole truncates what fits, fma rounds once', () => {
+    const floats = (...x: number[]) => Float32Array.from(x)
+    const whole = (x: Float32Array) => lanesOf(F32X4, (a) => op('whole', a), [x], 'f32', new Int32Array(4))
+    expect([...whole(floats(1.9, -1.9, 0.5, -(2 ** 31)))]).toEqual([1, -1, 0, MIN])
+    expect(() => whole(floats(0, 2 ** 31, 0, 0))).toThrow(/overflows/)
+    expect(() => whole(floats(0, Number.NaN, 0, 0))).toThrow(/overflows/)
+    const x = floats(1 + 2 ** -12, 3, 0.1, -2)
+    const fused = lanesOf(
+      F32X4,
+      (a, b) => op('fma', a, a, b),
+      [x, floats(-1 - 2 ** -11, 1, 0, 4)],
+      'f32',
+      floats(0, 0, 0, 0),
+    )
+    expect([...fused]).toEqual([2 ** -24, 10, Math.fround(x[2] * x[2]), 8])
+  })
+
   test('dot multiplies neighbours and wraps, sum wraps', () => {
     const a = Int16Array.of(-32768, -32768, 1, 2, 3, 4, -5, 6)
     const b = Int16Array.of(-32768, -32768, 10, 20, 30, 40, 50, 60)
@@ -361,6 +380,19 @@ describe('lanes', () => {
       new Int32Array(4),
     )
     expect([...words]).toEqual([65535, 1 - 65536, 2 + 3 * 65536, MIN])
+    const bytes = Int8Array.from({ length: 16 }, (_, i) => i - 3)
+    const other = Int8Array.from(bytes, (v) => v + 100)
+    const zippedBytes = lanesOf(I8X16, (x, y) => op('zipHigh', x, y), [bytes, other], 'i8', new Int8Array(16))
+    expect([...zippedBytes]).toEqual([5, 105, 6, 106, 7, 107, 8, 108, 9, 109, 10, 110, 11, 111, 12, 112])
+    const asWords = lanesOf(I8X16, (x) => op('bits', x), [bytes], 'i8', new Int32Array(4))
+    expect([...asWords]).toEqual([...new Int32Array(bytes.buffer)])
+    expect([...lanesOf(I8X16, (x) => op('bytes', op('bits', x)), [bytes], 'i8', new Int8Array(16))]).toEqual([...bytes])
+    const raised = lanesOf(I16X8, (x, y) => op('narrowU', x, op('neg', y)), [a, b], 'i16', new Int8Array(16))
+    expect([...raised]).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0, 0])
+    const last = lanesOf(I8X16, (x) => part(x, 4, 3), [bytes], 'i8', new Int8Array(4))
+    expect([...last]).toEqual([9, 10, 11, 12])
+    const high = lanesOf(I8X16, (x) => part(x, 8, 1), [bytes], 'i8', new Int8Array(8))
+    expect([...high]).toEqual([5, 6, 7, 8, 9, 10, 11, 12])
     const halves = lanesOf(
       I32X4,
       (x) => op('halves', x),

@@ -161,7 +161,9 @@ export function bind(e: Execution, inPlace?: number): Bound {
       new Uint8Array(scratch.buffer).fill(0xa5)
       return scratch
     }
-    return 'value' in arg ? arrays.get(arg.value)! : arg.data.slice()
+    if ('data' in arg) return arg.data.slice()
+    const whole = arrays.get(arg.value)!
+    return arg.from === undefined ? whole : whole.subarray(arg.from, arg.from + count(buf.shape))
   }
   return {
     kernel,

@@ -104,6 +104,9 @@ const CASES: readonly Case[] = [
   of('elu', [[3, 5]], { alpha: 0.7 }),
   of('softmax', [[3, 5]], { beta: 1.5 }),
   of('clamp', [[3, 5]], { min: -1, max: 1 }),
+  ...(['rms', 'layer'] as const).map((kind) =>
+    of('normalize', [[2, 3, 4], [12], [12]], { kind, axis: 1, groups: 3, depth: 4, epsilon: 1e-5, outputs: 1 }),
+  ),
   of('sum', [[2, 3, 4]], { axes: [1], keepDims: false }),
   of('mean', [[2, 3, 4]], { axes: [0, 2], keepDims: true }),
   of('average_pool2d', [[1, 5, 5, 2]], { kernel: [3, 3], stride: [2, 2], pad: [1, 1, 1, 1], clamp: {} }),
@@ -175,7 +178,9 @@ describe('gradients', () => {
 
   test('every rule is tried', () => {
     const tried = new Set(CASES.map((c) => c.op.name))
-    const steps = ['floor', 'ceil', 'round', 'sign']
+    // Parts of layers are compared with the whole ones in scheme.test.ts, a transformer is tried in extensions.test.ts.
+    const elsewhere = ['partial_conv2d', 'partial_depthwise_conv2d', 'select', 'gather', 'assign', 'update']
+    const steps = ['floor', 'ceil', 'round', 'sign', ...elsewhere]
     const untried = [...OPS.values()].filter((o) => gradOf(o) && !tried.has(o.name) && !steps.includes(o.name))
     expect(untried.map((o) => o.name)).toEqual([])
   })

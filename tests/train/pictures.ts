@@ -1,5 +1,6 @@
 // A small net and pictures to learn: what the tests of training share.
 
+import { quantizeGraph } from '../../src/compress/quantize/quantize.ts'
 import { Builder } from '../../src/ir/build.ts'
 import type { Graph, TensorType } from '../../src/ir/graph.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
@@ -60,4 +61,11 @@ export function sample(random: Xorshift32): { image: Float32Array; label: number
     return bright + (random.next() / 2 ** 32 - 0.5)
   })
   return { image, label }
+}
+
+/** The net in int8. */
+export async function int8Net(): Promise<Graph> {
+  const random = new Xorshift32(3)
+  const pictures = Array.from({ length: 20 }, () => [sample(random).image])
+  return (await quantizeGraph(net(), { count: 20, inputs: (i) => pictures[i] })).graph
 }

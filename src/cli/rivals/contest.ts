@@ -21,6 +21,8 @@ export interface Given {
 }
 
 export interface Opened {
+  /** Other numbers than those of `Given`, from now on. */
+  give(inputs: readonly ArrayLike<number>[]): void
   run(): unknown
   outputs(): Promise<number[][]> | number[][]
   /** Bytes of WebAssembly memory, where they can be seen. */
@@ -96,13 +98,18 @@ export async function contest(
 /** What mote's compiler wrote. */
 export const openMote: Opener = async ({ importModule, model, inputs, outputs }) => {
   const { load } = (await importModule(model)) as { load(): Promise<{ run(given: object): Record<string, unknown> }> }
-  const types: Record<string, { from(values: readonly number[]): unknown }> = {
+  const types: Record<string, { from(values: ArrayLike<number>): unknown }> = {
     ...{ float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array, int32: Int32Array },
   }
   const program = await load()
-  const given = Object.fromEntries(inputs.map(({ name, dtype, values }) => [name, types[dtype].from(values)]))
+  let given: object = {}
+  const give = (all: readonly ArrayLike<number>[]) => {
+    given = Object.fromEntries(inputs.map(({ name, dtype }, i) => [name, types[dtype].from(all[i])]))
+  }
+  give(inputs.map(({ values }) => values))
   let last: Record<string, unknown> = {}
   return {
+    give,
     run() {
       last = program.run(given)
     },
@@ -129,7 +136,7 @@ export const openOnnxRuntime: Opener = async ({ importModule, bytes, packages, m
     ort.env.wasm.numThreads = 1
     ort.env.wasm.wasmPaths = `${packages['onnxruntime-web']}/dist/`
   }
-  const arrays: Record<string, { from(values: readonly number[]): unknown }> = {
+  const arrays: Record<string, { from(values: ArrayLike<number>): unknown }> = {
     ...{ float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array, int32: Int32Array },
   }
   const options = {
@@ -137,10 +144,15 @@ export const openOnnxRuntime: Opener = async ({ importModule, bytes, packages, m
     ...{ intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 },
   }
   const session = await ort.InferenceSession.create(await bytes(model), options)
-  const tensors = inputs.map(({ dtype, shape, values }) => new ort.Tensor(dtype, arrays[dtype].from(values), shape))
-  const feeds = Object.fromEntries(session.inputNames.map((name, i) => [name, tensors[i]]))
+  let feeds: object = {}
+  const give = (all: readonly ArrayLike<number>[]) => {
+    const tensors = inputs.map(({ dtype, shape }, i) => new ort.Tensor(dtype, arrays[dtype].from(all[i]), shape))
+    feeds = Object.fromEntries(session.inputNames.map((name, i) => [name, tensors[i]]))
+  }
+  give(inputs.map(({ values }) => values))
   let last: Record<string, { data: Iterable<number> }> = {}
   return {
+    give,
     async run() {
       last = await session.run(feeds)
     },
@@ -162,15 +174,21 @@ export const openLiteRt: Opener = async ({ importModule, bytes, packages, model,
   }
   await loadLiteRt(`${root}/wasm/`, { threads: false })
   const compiled = await loadAndCompile(await bytes(model), { accelerator: 'wasm', cpuOptions: { numThreads: 1 } })
-  const arrays: Record<string, { from(values: readonly number[]): unknown }> = {
+  const arrays: Record<string, { from(values: ArrayLike<number>): unknown }> = {
     ...{ float32: Float32Array, uint8: Uint8Array, int32: Int32Array },
   }
-  const tensors = inputs.map(({ dtype, shape, values }) => {
-    if (!arrays[dtype]) throw new Error(`LiteRT.js takes no ${dtype}`)
-    return new Tensor(arrays[dtype].from(values), shape)
-  })
+  let tensors: Tensor[] = []
+  const give = (all: readonly ArrayLike<number>[]) => {
+    for (const tensor of tensors) tensor.delete()
+    tensors = inputs.map(({ dtype, shape }, i) => {
+      if (!arrays[dtype]) throw new Error(`LiteRT.js takes no ${dtype}`)
+      return new Tensor(arrays[dtype].from(all[i]), shape)
+    })
+  }
+  give(inputs.map(({ values }) => values))
   let last: Tensor[] = []
   return {
+    give,
     async run() {
       for (const tensor of last) tensor.delete()
       last = await compiled.run(tensors)
@@ -184,7 +202,7 @@ export const openTfjsTflite: Opener = async ({ importScript, bytes, packages, mo
   const root = `${packages['@tensorflow/tfjs-tflite']}/wasm/`
   await importScript(`${root}tflite_web_api_client.js`)
   interface Elements extends Iterable<number> {
-    readonly constructor: { from(values: readonly number[]): Elements }
+    readonly constructor: { from(values: ArrayLike<number>): Elements }
     set(values: Elements): void
   }
   interface Info {
@@ -204,8 +222,13 @@ export const openTfjsTflite: Opener = async ({ importScript, bytes, packages, mo
   tfweb.tflite_web_api.setWasmPath(root)
   const runner = await tfweb.TFLiteWebModelRunner.create((await bytes(model)).slice().buffer, { numThreads: 1 })
   const ports = runner.getInputs()
-  const given = ports.map((info, i) => info.data().constructor.from(inputs[i].values))
+  let given: Elements[] = []
+  const give = (all: readonly ArrayLike<number>[]) => {
+    given = ports.map((info, i) => info.data().constructor.from(all[i]))
+  }
+  give(inputs.map(({ values }) => values))
   return {
+    give,
     run() {
       for (const [i, info] of ports.entries()) info.data().set(given[i])
       if (!runner.infer()) throw new Error('infer answers false')

@@ -13,6 +13,7 @@ import { Builder } from '../../ir/build.ts'
 import { type Graph, inputsOf, type Node, type TensorType, type Value } from '../../ir/graph.ts'
 import type { Data } from '../../loops/ir.ts'
 import { dequantize, quantize } from '../../ops/quantize/op.ts'
+import { isFast } from '../../targets/target.ts'
 import type { Given, Opener } from './contest.ts'
 import { openLiteRt, openMote, openOnnxRuntime, openTfjsTflite } from './contest.ts'
 import { type Contestant, type Engine, type EngineScore, packageFolder } from './engines.ts'
@@ -128,6 +129,9 @@ function fileFor({ graph, file }: Contested, own: Graph, { format }: Rival): Uin
   return format === 'onnx' ? writeOnnx(asOnnx(own)) : writeTflite(own)
 }
 
+/** mote's program with fused multiply-adds, where a model has sums of float32. */
+export const MOTE_FAST = 'mote, fast'
+
 /** Every engine's scores: mote's first, then the rivals that the engine can run. */
 export async function compare(
   contested: Contested,
@@ -153,9 +157,18 @@ export async function compare(
       ),
       outputs: ports.outputs.map((p) => p.key),
     }
+    const ours = [mote]
+    if (compile(graph, { fast: true }).plan.steps.some((step) => isFast(step.recipe))) {
+      for (const { name, data } of webFiles(
+        { ...program, name: 'fast' },
+        { variants: relaxedVariant(graph, { fast: true }) },
+      ))
+        writeFileSync(join(folder, name), data)
+      ours.push({ ...mote, name: MOTE_FAST, model: join(folder, 'fast.js') })
+    }
     const scores: RivalScore[] = []
     for (const engine of engines) {
-      const contestants = [mote]
+      const contestants = [...ours]
       for (const name of rivals) {
         const rival = RIVALS[name]
         if (!rival.engines.includes(engine.kind)) continue

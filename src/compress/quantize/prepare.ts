@@ -3,26 +3,15 @@
 // normalisation are in the weights and the bias (Jacob et al. 2018).
 
 import { type Graph, type Node, type Pass, readers, type Value } from '../../ir/graph.ts'
-import type { Effect, Surroundings, Weighted } from '../../ir/op.ts'
+import type { Effect, Weighted } from '../../ir/op.ts'
 import { count } from '../../loops/ir.ts'
 import { fold } from '../../passes/fold.ts'
 import { fuse } from '../../passes/fuse.ts'
 import { runPasses } from '../../passes/index.ts'
 import { layout } from '../../passes/layout.ts'
 import { prune } from '../../passes/prune.ts'
+import { real } from '../../passes/real.ts'
 import { channelOf } from './weights.ts'
-
-/** Nodes that compute on numbers quantised at run time become float32. */
-const real: Pass = (graph) => {
-  const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((v) => [v, node])))
-  const reading = readers(graph)
-  const around: Surroundings = {
-    producer: (v) => producers.get(v),
-    readers: (v) => reading.get(v) ?? [],
-    isOutput: (v) => graph.outputs.includes(v),
-  }
-  return { ...graph, nodes: graph.nodes.map((node) => node.op.real?.(node, around) ?? node) }
-}
 
 /**
  * Factors and shifts of channels after sums without an activation go into these: the factors into weights and bias, the

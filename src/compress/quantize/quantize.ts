@@ -3,14 +3,14 @@
 import { ModelError } from '../../errors.ts'
 import type { Graph, Node, Value } from '../../ir/graph.ts'
 import { verify } from '../../ir/verify.ts'
-import { calibrate } from './calibrate.ts'
+import { type Calibration, calibrate } from './calibrate.ts'
 import { equalize } from './equalize.ts'
 import { prepare } from './prepare.ts'
 import type { Method } from './range.ts'
 import { reconstruct } from './reconstruct.ts'
 import { type Activations, type Decisions, formOf, type Rewritten, toIntegers } from './rewrite.ts'
 import type { Samples, Tell } from './run.ts'
-import { scalesOf, weightedNodes } from './scales.ts'
+import { scalesOf, type Widths, weightedNodes } from './scales.ts'
 import { type Bits, leastScales, type Stored, storeWeights, weightScales } from './weights.ts'
 
 /** How a model is quantised; everything may be left out. */
@@ -23,6 +23,8 @@ export interface QuantizeOptions {
    * average out, and the weights are few (depthwise layers, and the first of most nets).
    */
   readonly shortSums?: number
+  /** Bits of a layer's weights and of tensors, where they were chosen for each. */
+  readonly bits?: BitWidths
   /** A scale for each output channel (default), or for each tensor. */
   readonly weights?: 'per-channel' | 'per-tensor'
   /** How ranges of activations are chosen (default minmax); the percentile for that method (default 99.99). */
@@ -41,6 +43,12 @@ export interface QuantizeOptions {
   tell?: Tell
 }
 
+/** Of layers of the prepared graph, and of its tensors; those that are absent have what the other options say. */
+export interface BitWidths {
+  readonly weights: ReadonlyMap<Node, Bits>
+  readonly activations: Widths
+}
+
 /** A quantised model: its graph, the layers that stay float32, and what it was made from. */
 export interface Quantized extends Rewritten {
   /** The float32 graph that was quantised: the model's, prepared. */
@@ -54,13 +62,14 @@ export function expectFloat(graph: Graph): void {
     throw new ModelError(graph.name, 'has no layer in float32 that can be quantised', 'is it quantised already?')
 }
 
-/**
- * A model on integers from one in float32 and samples of its inputs. Throws InputError for samples that make tensors NaN or
- * infinite, ModelError for a model with nothing to quantise.
- */
-export async function quantizeGraph(graph: Graph, samples: Samples, options: QuantizeOptions = {}): Promise<Quantized> {
-  const { activations = 'i8', weightBits = 8, method = 'minmax', percentile = 99.99 } = options
-  const { io = 'integers', arithmetic = 'tflite' } = options
+/** A float32 model as it is quantised, and what its tensors hold. */
+export interface Calibrated {
+  readonly float: Graph
+  readonly calibration: Calibration
+}
+
+/** The first half of `quantizeGraph`: what does not depend on bits. */
+export async function calibrated(graph: Graph, samples: Samples, options: QuantizeOptions): Promise<Calibrated> {
   expectFloat(graph)
   const prepared = prepare(graph)
   const tell = options.tell ?? (() => {})
@@ -69,7 +78,15 @@ export async function quantizeGraph(graph: Graph, samples: Samples, options: Qua
   const calibration = options.equalize
     ? await calibrate(float, samples, (done) => tell('calibrate again', done, samples.count))
     : seen
-  const quants = scalesOf(float, calibration, { activations, method, percentile })
+  return { float, calibration }
+}
+
+/** Scales and weights rounded to nearest. */
+export function nearestDecisions({ float, calibration }: Calibrated, options: QuantizeOptions): Decisions {
+  const { activations = 'i8', weightBits = 8, method = 'minmax', percentile = 99.99, bits: chosen } = options
+  const { io = 'integers', arithmetic = 'tflite' } = options
+  const widths = chosen?.activations
+  const quants = scalesOf(float, calibration, { activations, method, percentile, ...(widths && { widths }) })
   const weights = new Map<Node, Stored>()
   for (const node of weightedNodes(float)) {
     const sums = formOf(node)!.weights!
@@ -77,12 +94,22 @@ export async function quantizeGraph(graph: Graph, samples: Samples, options: Qua
     const channels = w.type.shape[sums.axis]
     const least = leastScales(b, channels, quants.get(x)?.scale[0] ?? 1)
     const few = w.data!.length / channels < (options.shortSums ?? 32)
-    const bits = few ? 8 : weightBits
+    const bits = chosen?.weights.get(node) ?? (few ? 8 : weightBits)
     const scale = weightScales(w, sums, bits, options.weights !== 'per-tensor', least)
     weights.set(node, storeWeights(w, sums, bits, scale))
   }
-  const nearest: Decisions = { activations, quants, weights, biases: new Map(), io, arithmetic }
-  const { rounding = 'nearest', correctBias = false, seed = 1 } = options
+  return { activations, quants, weights, biases: new Map(), io, arithmetic, ...(widths && { widths }) }
+}
+
+/** The second half: scales, rounding, correction, rewrite. */
+export async function quantizeCalibrated(
+  start: Calibrated,
+  samples: Samples,
+  options: QuantizeOptions,
+): Promise<Quantized> {
+  const { float } = start
+  const nearest = nearestDecisions(start, options)
+  const { rounding = 'nearest', correctBias = false, seed = 1, tell = () => {} } = options
   const decisions =
     rounding === 'nearest' && !correctBias
       ? nearest
@@ -90,4 +117,12 @@ export async function quantizeGraph(graph: Graph, samples: Samples, options: Qua
   const rewritten = toIntegers(float, decisions)
   verify(rewritten.graph)
   return { ...rewritten, float, decisions }
+}
+
+/**
+ * A model on integers from one in float32 and samples of its inputs. Throws InputError for samples that make tensors NaN or
+ * infinite, ModelError for a model with nothing to quantise.
+ */
+export async function quantizeGraph(graph: Graph, samples: Samples, options: QuantizeOptions = {}): Promise<Quantized> {
+  return quantizeCalibrated(await calibrated(graph, samples, options), samples, options)
 }

@@ -22,7 +22,7 @@ export function union(a: Range, b: Range): Range {
 }
 
 /** The range of what was seen that the method keeps; `percentile` of 100 keeps all. */
-export function rangeOfStatistics(s: Statistics, method: Method, percentile: number): Range {
+export function rangeOfStatistics(s: Statistics, method: Method, percentile: number, levels = 256): Range {
   const whole: Range = { lo: Math.min(0, s.least), hi: Math.max(0, s.most) }
   if (!(s.count > s.wrong) || s.width === 0) return s.count > s.wrong ? whole : EMPTY
   switch (method) {
@@ -31,7 +31,7 @@ export function rangeOfStatistics(s: Statistics, method: Method, percentile: num
     case 'percentile':
       return byRank(s, whole, percentile / 100)
     case 'mse':
-      return least(whole, (range) => squaredError(s, range))
+      return least(whole, (range) => squaredError(s, range, levels))
     case 'entropy':
       return least(whole, (range) => divergence(s, range))
   }
@@ -64,10 +64,10 @@ function least(whole: Range, loss: (range: Range) => number): Range {
   return best([high, ...shares.map((f) => ({ lo: whole.lo * f, hi: high.hi }))])
 }
 
-/** Of int8: each element inside is off by step^2 / 12 on average, zeros by nothing, those outside by their distance. */
-function squaredError({ bins, width, zeros }: Statistics, { lo, hi }: Range): number {
+/** Of so many levels: each element inside is off by step^2 / 12 on average, zeros by nothing, those outside by their distance. */
+function squaredError({ bins, width, zeros }: Statistics, { lo, hi }: Range, levels: number): number {
   const HALF = bins.length / 2
-  const step = (hi - lo) / 255
+  const step = (hi - lo) / (levels - 1)
   let sum = (-zeros * step * step) / 12
   for (let i = 0; i < bins.length; i++) {
     if (bins[i] === 0) continue
@@ -101,8 +101,8 @@ function divergence({ bins, width, count }: Statistics, { lo, hi }: Range): numb
   return sum / count
 }
 
-/** int8: asymmetric, 0 exactly at the zero point; int16: symmetric. A range of nothing but 0 has scale 1. */
-export function quantOfRange({ lo, hi }: Range, dtype: 'i8' | 'i16'): Quant {
+/** int16: symmetric; others: asymmetric, 0 exactly at the zero point. A range of nothing but 0 has scale 1. */
+export function quantOfRange({ lo, hi }: Range, dtype: 'i8' | 'i16' | 'u4' | 'u2'): Quant {
   const { min, max } = rangeOf(dtype)
   if (dtype === 'i16') return quantOf(Math.max(-lo, hi) / max || 1, 0)
   const scale = Math.fround((hi - lo) / (max - min)) || 1

@@ -10,7 +10,7 @@ import { groupsOf, Moments, positions } from './moments.ts'
 import { type Decisions, formOf } from './rewrite.ts'
 import { roundChannel } from './round.ts'
 import { forEachSample, type Samples, type Tell, tap } from './run.ts'
-import { largest, type Stored } from './weights.ts'
+import { largest, type Stored, smallest } from './weights.ts'
 
 /** Positions of a layer's output that are looked at, in all samples together. */
 const POSITIONS = 4096
@@ -148,7 +148,7 @@ const SHARES = [1, 0.92, 0.84, 0.76, 0.68, 0.6]
 function rounded(node: Node, stored: Stored, moments: readonly Moments[], centred: boolean): Stored {
   const W = node.inputs[formOf(node)!.weights!.input]!.data as Float32Array
   const { quant } = stored
-  const most = largest(quant.bits ?? 8)
+  const bits = quant.bits ?? 8
   const data = stored.data.slice()
   const scale = quant.scale.slice()
   const shares = quant.bits && scale.length > 1 ? SHARES : [1]
@@ -159,7 +159,7 @@ function rounded(node: Node, stored: Stored, moments: readonly Moments[], centre
       const real = Float64Array.from(indices, (k) => W[k])
       const tried = shares.map((share) => {
         const s = Math.fround(scaleOf(stored, o) * share)
-        return { s, ...roundChannel(real, s, C, R[i], most, m.n) }
+        return { s, ...roundChannel(real, s, C, R[i], [smallest(bits), largest(bits)], m.n) }
       })
       const best = tried.reduce((a, b) => (b.loss < a.loss ? b : a))
       if (scale.length > 1) scale[o] = best.s

@@ -4,12 +4,21 @@
 import { ModelError } from '../../errors.ts'
 import { isWritable } from '../../export/onnx.ts'
 import { Builder } from '../../ir/build.ts'
-import { type Graph, type Node, type Quant, sameQuant, type TensorType, type Value } from '../../ir/graph.ts'
+import {
+  type DType,
+  type Graph,
+  type Node,
+  type Quant,
+  sameQuant,
+  type TensorType,
+  type Value,
+} from '../../ir/graph.ts'
 import type { Attrs, Quantising } from '../../ir/op.ts'
 import { count, type Data } from '../../loops/ir.ts'
 import { quantizeReal, rangeOf } from '../../ops/quant.ts'
 import { dequantize, type Quantize, quantize } from '../../ops/quantize/op.ts'
 import { quantOfRange, type Range } from './range.ts'
+import type { Widths } from './scales.ts'
 import { type Stored, storeBias } from './weights.ts'
 
 export type Activations = 'i8' | 'i16'
@@ -19,6 +28,8 @@ export interface Decisions {
   readonly activations: Activations
   /** Of each float32 tensor that may be stored. */
   readonly quants: ReadonlyMap<Value, Quant>
+  /** Of those that have less than 8 bits. */
+  readonly widths?: Widths
   /** Of each node that has weights. */
   readonly weights: ReadonlyMap<Node, Stored>
   /** Biases other than the node's own, one real for each output channel. */
@@ -87,8 +98,12 @@ class Rewriter {
     }
   }
 
-  private storedType(v: Value, quant: Quant): TensorType {
-    return { dtype: this.decisions.activations, shape: v.type.shape, quant }
+  private storedType(v: Value, quant: Quant, like = v): TensorType {
+    return { dtype: this.dtypeOf(like), shape: v.type.shape, quant }
+  }
+
+  private dtypeOf(v: Value): DType {
+    return this.decisions.widths?.get(v) ?? this.decisions.activations
   }
 
   private node(node: Node): void {
@@ -130,18 +145,24 @@ class Rewriter {
       return q
     }
     const y = quantOf(node.outputs[0])
-    const stored = this.decisions.weights.get(node)
+    const kept = this.decisions.weights.get(node)
     const inputs =
-      form.weights && stored
-        ? this.summed(node, form.weights.input, stored, quantOf(node.inputs[0]!))
+      form.weights && kept
+        ? this.summed(node, form.weights.input, kept, quantOf(node.inputs[0]!))
         : node.inputs.map((v) => {
             if (!v || v.type.dtype !== 'f32') return v && this.real(v)
-            if (form.output === 'shared') return this.integers(v, y)
+            if (form.output === 'shared') return this.integers(v, y, node.outputs[0])
             return this.integers(v, v.storage === 'const' ? quantOfConstant(v, activations) : quantOf(v))
           })
     const onnx = this.decisions.arithmetic === 'onnx'
     const plain: Attrs = form.attrs?.(y) ?? node.attrs
-    const attrs: Attrs = onnx && form.scaling ? { ...plain, scaling: 'float' } : plain
+    const stored = this.dtypeOf(node.outputs[0])
+    const differs = form.subByte && form.output === 'own' && stored !== inputs[0]?.type.dtype
+    const attrs: Attrs = {
+      ...plain,
+      ...(onnx && form.scaling && { scaling: 'float' }),
+      ...(differs && { stored }),
+    }
     const inferred = node.op.infer(
       inputs.map((v) => v?.type),
       attrs,
@@ -170,12 +191,12 @@ class Rewriter {
     ]
   }
 
-  /** A tensor as integers with this quantisation. */
-  private integers(v: Value, quant: Quant): Value {
-    const type = this.storedType(v, quant)
+  /** A tensor as integers with this quantisation, of the type of `like`. */
+  private integers(v: Value, quant: Quant, like = v): Value {
+    const type = this.storedType(v, quant, like)
     if (v.storage === 'const') return this.build.const(v.name, type, storedConstant(v, type))
     const known = this.stored.get(v)
-    if (known && sameQuant(known.type.quant, quant)) return known
+    if (known && known.type.dtype === type.dtype && sameQuant(known.type.quant, quant)) return known
     const from = known ?? this.plain.get(v)!
     const names = [`${v.name}/${known ? 'rescaled' : 'stored'}`]
     const attrs: Quantize = { dtype: type.dtype, ...(this.decisions.arithmetic === 'onnx' && { ties: 'even' }) }

@@ -19,18 +19,18 @@ export interface Rounded {
 
 /**
  * The integers of one channel, from the nearest ones on: `real` weights, their `scale`, the quadratic form C [K x K] and
- * the linear part R [K], both means over so many `positions`, integers up to `most` in size.
+ * the linear part R [K], both means over so many `positions`, integers from `least` to `most`.
  */
 export function roundChannel(
   real: Float64Array,
   scale: number,
   C: Float64Array,
   R: Float64Array,
-  most: number,
+  [least, most]: readonly [least: number, most: number],
   positions: number,
 ): Rounded {
   const K = real.length
-  const q = Int32Array.from(real, (w) => Math.max(-most, Math.min(most, Math.round(w / scale))))
+  const q = Int32Array.from(real, (w) => Math.max(least, Math.min(most, Math.round(w / scale))))
   const off = Float64Array.from(real, (w, k) => scale * q[k] - w)
   let trace = 0
   for (let k = 0; k < K; k++) trace += C[k * K + k]
@@ -49,7 +49,7 @@ export function roundChannel(
       const curve = C[k * K + k] + ridge
       const step = off[k] > 0 ? -1 : 1
       const to = q[k] + step
-      if (Math.abs(to) > most) continue
+      if (to > most || to < least) continue
       const d = step * scale
       if (2 * d * g[k] + d * d * curve >= -worth) continue
       q[k] = to

@@ -2,6 +2,7 @@
 // them together; where an operator fixes its output's, that is the scale of the class.
 
 import { type Graph, type Node, type Quant, readers, type Value } from '../../ir/graph.ts'
+import { rangeOf } from '../../ops/quant.ts'
 import type { Calibration } from './calibrate.ts'
 import { EMPTY, type Method, quantOfRange, type Range, rangeOfStatistics, union } from './range.ts'
 import { type Activations, formOf } from './rewrite.ts'
@@ -62,11 +63,35 @@ function classesOf(
   return { of, fixed }
 }
 
-/** The quantisation of every float32 tensor that was calibrated. */
+/** The types of tensors below 8 bits. */
+export type Widths = ReadonlyMap<Value, 'u4' | 'u2'>
+
+/**
+ * The tensors that may have less than 8 bits, by classes that have one type: operators make and read them that can, and the
+ * model's own inputs and outputs are not among them.
+ */
+export function narrowClasses(graph: Graph): Value[][] {
+  const { of, fixed } = classesOf(graph, 'i8', limited(graph))
+  const reading = readers(graph)
+  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((v) => [v, node])))
+  const outside = new Set([...graph.inputs, ...graph.outputs])
+  const can = (node: Node | undefined) => node && formOf(node)?.subByte
+  const may = (v: Value) =>
+    !outside.has(v) && !fixed.has(v) && can(makers.get(v)) && reading.get(v)?.every((node) => can(node))
+  const made = [...makers.keys()].filter((v) => v.type.dtype === 'f32')
+  return [...new Set(made.map((v) => of.get(v) ?? [v]))].filter((members) => members.every(may))
+}
+
+/** The quantisation of every float32 tensor that was calibrated; below 8 bits the range with the least squared error. */
 export function scalesOf(
   graph: Graph,
   calibration: Calibration,
-  how: { readonly activations: Activations; readonly method: Method; readonly percentile: number },
+  how: {
+    readonly activations: Activations
+    readonly method: Method
+    readonly percentile: number
+    readonly widths?: Widths
+  },
 ): Map<Value, Quant> {
   const saturated = limited(graph)
   const { of, fixed } = classesOf(graph, how.activations, saturated)
@@ -74,14 +99,16 @@ export function scalesOf(
   for (const v of calibration.keys()) {
     if (result.has(v)) continue
     const members = of.get(v) ?? [v]
+    const width = how.widths?.get(v)
+    const [method, levels] = width ? (['mse', rangeOf(width).max + 1] as const) : [how.method, undefined]
     const quant =
       members.map((m) => fixed.get(m)).find((q) => q) ??
       quantOfRange(
         members.reduce<Range>((range, m) => {
           const s = saturated.has(m) ? undefined : calibration.get(m)
-          return s ? union(range, rangeOfStatistics(s, how.method, how.percentile)) : range
+          return s ? union(range, rangeOfStatistics(s, method, how.percentile, levels)) : range
         }, EMPTY),
-        how.activations,
+        width ?? how.activations,
       )
     for (const m of members) result.set(m, quant)
   }

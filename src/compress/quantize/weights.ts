@@ -7,7 +7,7 @@ import { count } from '../../loops/ir.ts'
 import { roundAway } from '../../ops/quant.ts'
 
 /** Bits of a stored weight. */
-export type Bits = 8 | 4
+export type Bits = 8 | 4 | 2
 
 /** Integers and what they stand for. */
 export interface Stored {
@@ -20,16 +20,21 @@ export function channelOf(shape: readonly number[], axis: number, i: number): nu
   return Math.floor(i / count(shape.slice(axis + 1))) % shape[axis]
 }
 
-/** The largest stored weight; the smallest is its negative. */
+/** The largest stored weight. */
 export function largest(bits: Bits): number {
   return 2 ** (bits - 1) - 1
+}
+
+/** The smallest: the largest's negative, but -2 of 2 bits, which have no level to spare. */
+export function smallest(bits: Bits): number {
+  return bits === 2 ? -2 : -largest(bits)
 }
 
 /** Shares of the largest weight that are tried as the end of the range below 8 bits. */
 const SHARES = Array.from({ length: 40 }, (_, i) => 1 - i / 80)
 
 /**
- * The scale of each channel (of all, where not `perChannel`). 8 bits reach to the largest weight; 4 bits clip where that
+ * The scale of each channel (of all, where not `perChannel`). 8 bits reach to the largest weight; fewer clip where that
  * makes the squared error less. A scale is large enough that a bias fits into 32 bits.
  */
 export function weightScales(
@@ -45,7 +50,7 @@ export function weightScales(
   const of = (i: number) => (n === 1 ? 0 : channelOf(shape, axis, i))
   const most = new Float64Array(n)
   for (let i = 0; i < W.length; i++) most[of(i)] = Math.max(most[of(i)], Math.abs(W[i]))
-  const q = largest(bits)
+  const [q, least] = [largest(bits), smallest(bits)]
   const bound = n === 1 ? Float64Array.of(Math.max(...leastScale)) : leastScale
   let scales = most.map((m) => m / q)
   if (bits < 8) {
@@ -55,7 +60,7 @@ export function weightScales(
       const error = new Float64Array(n)
       for (let i = 0; i < W.length; i++) {
         const s = tried[of(i)]
-        error[of(i)] += (W[i] - s * Math.min(q, Math.max(-q, roundAway(W[i] / s)))) ** 2
+        error[of(i)] += (W[i] - s * Math.min(q, Math.max(least, roundAway(W[i] / s)))) ** 2
       }
       scales = scales.map((s, c) => (error[c] < best[c] ? tried[c] : s))
       for (let c = 0; c < n; c++) best[c] = Math.min(best[c], error[c])
@@ -66,15 +71,20 @@ export function weightScales(
 
 /** Weights to the nearest integers. */
 export function storeWeights(w: Value, { axis }: Weighted, bits: Bits, scale: Float64Array): Stored {
-  const q = largest(bits)
+  const [q, least] = [largest(bits), smallest(bits)]
   const each = scale.length > 1
   const data = Int8Array.from(w.data as Float32Array, (x, i) => {
     const s = scale[each ? channelOf(w.type.shape, axis, i) : 0]
-    return Math.min(q, Math.max(-q, roundAway(x / s)))
+    return Math.min(q, Math.max(least, roundAway(x / s)))
   })
   return {
     data,
-    quant: { scale, zero: new Int32Array(scale.length), ...(each && { axis }), ...(bits === 4 && { bits }) },
+    quant: {
+      scale,
+      zero: new Int32Array(scale.length),
+      ...(each && { axis }),
+      ...(bits < 8 && { bits: bits as 4 | 2 }),
+    },
   }
 }
 

@@ -53,13 +53,20 @@ function functionsOf({ float, int, uint, f, n, least, digits, fraction, exponent
   const whole = `${2 ** digits}.0${f}`
   const bits = [`bits_f${n}`, `from_bits_f${n}`]
   const head = (name: string) => `static inline ${float} ${name}_f${n}(${float} x)`
+  // what VCVT does
+  const converted = `#if defined(__GNUC__) && defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4)
+  int32_t i;
+  __asm__("vcvt.s32.f32 %0, %1" : "=t"(i) : "t"(x));
+  return i;
+#else
+`
   const toInteger = (to: number, max: string): Inline => ({
     text: `/* Toward zero, saturating; 0 for NaN. */
 static inline int${to}_t i${to}_of_f${n}(${float} x) {
-  if (x >= ${2n ** BigInt(to - 1)}.0${f}) return ${max};
+${to === 32 && n === 32 ? converted : ''}  if (x >= ${2n ** BigInt(to - 1)}.0${f}) return ${max};
   if (x <= -${2n ** BigInt(to - 1)}.0${f}) return -${max} - 1;
   return x == x ? (int${to}_t)x : 0;
-}`,
+${to === 32 && n === 32 ? '#endif\n' : ''}}`,
   })
   return {
     [`bits_f${n}`]: {

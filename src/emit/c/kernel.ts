@@ -34,6 +34,7 @@ export interface RoutineUse {
 /** What the compiler defines where it makes code for a machine with the routines' instructions. */
 export const MACHINE_TEST: Readonly<Record<Routine['machine'], string>> = {
   'armv7e-m': 'defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP)',
+  'armv7e-m.fp': 'defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_DSP) && defined(__ARM_FP)',
   'armv8.1-m.mve': 'defined(__GNUC__) && defined(__thumb2__) && defined(__ARM_FEATURE_MVE)',
 }
 

@@ -23,6 +23,7 @@ import {
   resetText,
 } from './external.ts'
 import { broken, kernelText, MACHINE_TEST, type RoutineUse } from './kernel.ts'
+import { LEARN_FIELDS, learnDeclarations, learnMacros, learnNames, learnText } from './learn.ts'
 import { comment, identifier, identifiers } from './names.ts'
 import { C_TYPE } from './number.ts'
 import { stateText } from './state.ts'
@@ -129,7 +130,7 @@ function endsOf({ rows }: StreamedInput, steps: number): number[] {
 
 function pushText(plan: Plan, streamed: StreamedInput, name: string): string {
   const UP = name.toUpperCase()
-  const ends = endsOf(streamed, plan.steps.length)
+  const ends = endsOf(streamed, plan.learning?.predicted ?? plan.steps.length)
   const rows = streamed.rows.map((row, r) => `{${row ? row.place.offset : '0xffffffffu'}, ${ends[r]}}`)
   return `int ${name}_push_row(${name}_t *m, const void *row, size_t bytes) {
   static const struct {
@@ -146,7 +147,7 @@ ${plan.external ? `  if (${name}_run_layers(m, m->step, rows[m->row].end)) {\n  
   if (++m->row < ${UP}_ROWS) return 0;
   m->row = 0;
   m->step = 0;
-  return 1;
+${plan.learning ? '  m->ready = 1;\n' : ''}  return 1;
 }
 `
 }
@@ -176,6 +177,7 @@ function headerText(plan: Plan, name: string, members: readonly Member[]): strin
       `#define ${UP}_ROW_BYTES ${plan.streamed.rowBytes}`,
     )
   if (plan.external) ports.push(...imageMacros(plan.external, name))
+  if (plan.learning) ports.push(...learnMacros(plan.learning, name))
   const pushed = pushedInput(plan)
   const declarations = accessors(plan, name).map(({ head }) => `${head};`)
   return `/* ${comment(plan.graph.name)}: ${plan.macs} multiply-accumulates, ${plan.arenaBytes} bytes of RAM, ${plan.weightBytes} bytes of weights. */
@@ -201,7 +203,7 @@ ${structText(`${name}_weights_t`, members)}
 ${plan.external ? hookType() : ''}typedef struct {
   uint8_t *arena;
   const ${name}_weights_t *weights;
-${pushed ? '  int row, step; /* which row comes next, and which layer */\n' : ''}${plan.external ? hookFields(plan.external) : ''}} ${name}_t;
+${pushed ? '  int row, step; /* which row comes next, and which layer */\n' : ''}${plan.learning ? LEARN_FIELDS : ''}${plan.external ? hookFields(plan.external) : ''}} ${name}_t;
 
 extern const ${name}_weights_t ${name}_weights;
 
@@ -223,7 +225,7 @@ int ${name}_init(${name}_t *m, void *arena, const ${name}_weights_t *weights${ho
 void ${name}_reset(${name}_t *m);
 
 ${plan.external ? imageDeclarations(plan.external, name) : ''}${pushed ? pushDeclaration(plan, pushed, name) : runDeclaration(plan, name)}
-/* Runs layers first to end - 1, those of them that are among ${UP}_LAYERS. */
+${plan.learning ? learnDeclarations(plan.learning, name, pushed !== undefined) : ''}/* Runs layers first to end - 1, those of them that are among ${UP}_LAYERS. */
 int ${name}_run_layers(${name}_t *m, int first, int end);
 
 ${declarations.join('\n')}
@@ -292,7 +294,7 @@ ${floats ? '  if (!rounds_products()) return 3;\n' : ''}${external ? externalIni
 }
 
 void ${name}_reset(${name}_t *m) {
-${[...guard, ...copies, ...(pushedInput(plan) ? ['  m->row = 0;', '  m->step = 0;'] : [])].join('\n') || '  (void)m;'}
+${[...guard, ...copies, ...(pushedInput(plan) ? ['  m->row = 0;', '  m->step = 0;'] : []), ...(plan.learning ? ['  m->ready = 0;'] : [])].join('\n') || '  (void)m;'}
 }
 `
 }
@@ -334,6 +336,7 @@ function kernels(plan: Plan, name: string) {
     ),
     ...accessors(plan, name).map(({ port }) => `${name}_${port}`),
     ...externalNames(name),
+    ...learnNames(name),
   ])
   const names = new Map<string, string>()
   const texts: string[] = []
@@ -415,7 +418,7 @@ ${assembly ? ASSEMBLY : ''}
 ${texts.join('\n')}
 ${layoutCheck(`${name}_weights_t`, members)}
 ${plan.external ? `${externalText(plan, name)}\n` : ''}${initText(plan, name, floats || floatWeights)}
-${pushed ? pushText(plan, pushed, name) : `int ${name}_run(${name}_t *m) {\n  return ${name}_run_layers(m, 0, ${UP}_LAYERS);\n}\n`}
+${pushed ? pushText(plan, pushed, name) : `int ${name}_run(${name}_t *m) {\n  return ${name}_run_layers(m, 0, ${UP}_LAYERS);\n}\n`}${learnText(plan, name, pushed !== undefined)}
 int ${name}_run_layers(${name}_t *m, int first, int end) {
 ${arenaUsed ? '  uint8_t *const a = m->arena;\n' : ''}${weightsUsed ? `  const ${name}_weights_t *const w = m->weights;\n` : ''}${plan.steps.length ? loop : '  (void)first;\n  (void)end;'}
   return ${plan.steps.length ? '0' : 'm->arena ? 0 : -1'};

@@ -59,7 +59,7 @@ export function serveC(plan: Plan, name: string): readonly CFile[] {
   ]
   const push = `  else if (words(&p, "push")) {
     measure_begin();
-    ${name}_push_row(&model, row, ${UP}_ROW_BYTES);
+    ${plan.learning ? `if (${name}_push_row(&model, row, ${UP}_ROW_BYTES) == 1)\n      ${name}_run_layers(&model, ${UP}_PREDICTED, ${UP}_LAYERS);` : `${name}_push_row(&model, row, ${UP}_ROW_BYTES);`}
     measure_end();
   }`
   const text = `/* The device's part of mote's serial protocol, for ${name}. Generated. */

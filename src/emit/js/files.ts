@@ -3,12 +3,15 @@
 import { bug, InputError } from '../../errors.ts'
 import type { Description } from '../../import/tflite_metadata.ts'
 import type { Graph } from '../../ir/graph.ts'
+import { isFast } from '../../targets/target.ts'
+import { depthwiseQuads } from '../../targets/wasm/depthwise_quads.ts'
 import { quads } from '../../targets/wasm/quads.ts'
 import { type CompileOptions, compile, type OutputFile, type Program } from '../program.ts'
-import { emitWasm, interfaceOf } from '../wasm/module.ts'
-import { relaxedProbe } from '../wasm/relaxed.ts'
+import { emitWasm, interfaceOf, wasmLayout } from '../wasm/module.ts'
+import { fusedProbe, relaxedProbe } from '../wasm/relaxed.ts'
 import { loaderText, pageSideText, threadText, type Variant } from './loader.ts'
 import { jsPorts } from './ports.ts'
+import { poolText } from './threads.ts'
 import { typesText, workerTypesText } from './types.ts'
 import { weightsFile } from './weights.ts'
 
@@ -24,15 +27,17 @@ export interface WebOptions {
 
 /**
  * The same model for engines with an exact relaxed dot product, as a variant; none where no layer gains by it. The bits are
- * the same.
+ * the same, but with `fast`: then it is for all engines with fused multiply-adds, which float32 sums use.
  */
 export function relaxedVariant(graph: Graph, options: CompileOptions = {}): Readonly<Record<string, Variant>> {
   const { wasm, plan } = compile(graph, { ...options, target: 'wasm-relaxed' })
-  const gains = plan.steps.some((step) => step.recipe === quads.name)
-  return gains ? { relaxed: { wasm: wasm!, probe: relaxedProbe() } } : {}
+  const fused = options.fast && plan.steps.some((step) => isFast(step.recipe))
+  const gains = plan.steps.some((step) => [quads, depthwiseQuads].some(({ name }) => step.recipe === name))
+  const probe = gains ? relaxedProbe() : fused ? fusedProbe() : undefined
+  return probe ? { relaxed: { wasm: wasm!, probe, pages: wasmLayout(plan).pages } } : {}
 }
 
-/** The files of a WebAssembly program: `<name>.wasm`, `.js`, `.d.ts`, and for a worker `.worker.js`, `.worker.d.ts`, `.thread.js`. Throws InputError. */
+/** The files of a WebAssembly program: `<name>.wasm`, `.js`, `.d.ts`, and for a worker `.worker.js`, `.worker.d.ts`, `.thread.js`; `.pool.js` where threads share runs. Throws InputError. */
 export function webFiles({ name, plan, wasm }: Program, options: WebOptions = {}): OutputFile[] {
   if (!wasm) return bug(`program "${name}" is for ${plan.target.name}, it has no module`)
   const { described = {}, variants = {} } = options
@@ -40,15 +45,20 @@ export function webFiles({ name, plan, wasm }: Program, options: WebOptions = {}
   if (separate && Object.keys(variants).length > 0)
     throw new InputError('weights', 'separate is for one module, variants have other layouts', 'keep them inside')
   const ports = jsPorts(plan.graph, described)
-  const { labels } = described
+  const threads = plan.threads && {
+    most: plan.threads.most,
+    pages: Object.values(variants).reduce((most, v) => Math.max(most, v.pages ?? 0), wasmLayout(plan).pages),
+  }
+  const loader = { separate, variants, labels: described.labels, threads }
   return [
     { name: `${name}.wasm`, data: separate ? emitWasm(plan, { weights: 'separate' }) : wasm },
     ...Object.entries(variants).map(([suffix, v]) => ({ name: `${name}.${suffix}.wasm`, data: v.wasm })),
     ...(separate ? [{ name: `${name}.weights`, data: weightsFile(plan) }] : []),
-    { name: `${name}.js`, data: loaderText(name, ports, interfaceOf(plan.graph) | 0, { separate, variants, labels }) },
-    { name: `${name}.d.ts`, data: typesText(name, ports, separate, labels) },
+    { name: `${name}.js`, data: loaderText(name, ports, interfaceOf(plan.graph) | 0, loader) },
+    { name: `${name}.d.ts`, data: typesText(name, ports, loader) },
     { name: `${name}.worker.js`, data: pageSideText(name) },
-    { name: `${name}.worker.d.ts`, data: workerTypesText(name, separate) },
+    { name: `${name}.worker.d.ts`, data: workerTypesText(name, loader) },
     { name: `${name}.thread.js`, data: threadText(name) },
+    ...(threads ? [{ name: `${name}.pool.js`, data: poolText(name) }] : []),
   ]
 }

@@ -2,12 +2,15 @@
 // Beside it two small ones that run the same program in a worker: the page's side and the worker's.
 
 import { facts, type JsPort, type JsPorts } from './ports.ts'
+import { startText, type ThreadOptions } from './threads.ts'
 import { WEIGHTS_HEADER } from './weights.ts'
 
 /** A second module of the same model, for engines in which `probe`, a small module, has an export `ok` that returns 1. */
 export interface Variant {
   readonly wasm: Uint8Array
   readonly probe: Uint8Array
+  /** Pages of its memory, where threads share it. */
+  readonly pages?: number
 }
 
 export interface LoaderOptions {
@@ -16,6 +19,8 @@ export interface LoaderOptions {
   readonly separate: boolean
   /** Second modules by what comes between the program's name and `.wasm`; the first whose probe is content is taken. */
   readonly variants: Readonly<Record<string, Variant>>
+  /** Runs are shared by threads. */
+  readonly threads?: ThreadOptions
 }
 
 /** Plain data as JavaScript: text in single quotes, keys without. */
@@ -42,15 +47,15 @@ const tabbed = (text: string) => text.replace(/^(?: {2})+/gm, (spaces) => '\t'.r
 
 /** Element = zero + real / scale in float32, rounded half away from zero and saturated, as `quantizeReal` has it. */
 const QUANTIZE = `
-export function quantize({ dtype, scale, zero }, reals) {
+const f = Math.fround
+export const quantize = ({ dtype, scale, zero }, reals) => {
   const [Type, min, max] = types[dtype]
   return Type.from(reals, (x) => {
-    const q = Math.fround(Math.fround(x) / Math.fround(scale))
-    return Math.min(max, Math.max(min, zero + Math.trunc(q + Math.sign(q) / 2)))
+    x = f(f(x) / f(scale))
+    return Math.min(max, Math.max(min, zero + Math.trunc(x + Math.sign(x) / 2)))
   })
 }
-export const dequantize = ({ scale, zero }, stored) =>
-  Float32Array.from(stored, (q) => Math.fround(scale) * (q - zero))
+export const dequantize = ({ scale, zero }, stored) => Float32Array.from(stored, (x) => f(scale) * (x - zero))
 `
 
 const RUNS = `
@@ -66,17 +71,21 @@ const CHECKED_WEIGHTS = `
   const [layout, hash] = new Int32Array(Uint8Array.from(data.subarray(8, ${WEIGHTS_HEADER})).buffer)
   const bytes = data.subarray(${WEIGHTS_HEADER})
   same('weights of another model: layout', layout, exports.layout.value)
-  let found = 0x811c9dc5 | 0
-  for (const b of bytes) found = Math.imul(found ^ b, 0x01000193)
+  const found = bytes.reduce((n, b) => Math.imul(n ^ b, 0x01000193), 0x811c9dc5 | 0)
   same('damaged weights: hash', found, hash)
   new Uint8Array(exports.memory.buffer).set(bytes)`
+
+const SHARED = `
+  const pool = await start(code, memory, threads, fallback)
+  const count = pool.length + 1
+  if (count > 1) run = () => exports.run_with(count)`
 
 /**
  * `<name>.js`. `face` is what the module exports as `interface`. What fetch gives is known by its headers: in Node the mere
  * name `Response` loads a client for HTTP, which takes 20 ms.
  */
 export function loaderText(name: string, ports: JsPorts, face: number, options: LoaderOptions): string {
-  const { labels, separate, variants } = options
+  const { labels, separate, variants, threads } = options
   const quantised = [...ports.inputs, ...ports.outputs].some((p) => p.scale !== undefined)
   const url = (file: string) => `new URL('./${file}', import.meta.url)`
   const choice = Object.entries(variants).map(
@@ -90,7 +99,7 @@ export const outputs = {
 ${table(ports.outputs)}}
 ${labels ? `export const labels = ${literal(labels)}\n` : ''}const types = { ${arrays(ports)} }
 ${quantised ? QUANTIZE : ''}${choice.length > 0 ? RUNS : ''}
-async function open(source${separate ? ', compile' : ''}) {
+async function open(source) {
   let x = await source
   if (typeof x === 'string' || x instanceof URL) {
     const fs = /^file:/.test(x) && globalThis.process?.getBuiltinModule?.('fs')
@@ -99,10 +108,10 @@ async function open(source${separate ? ', compile' : ''}) {
   if (x.headers) {
     const type = x.headers.get('content-type')
     if (!x.ok || /html/.test(type)) throw Error(\`\${x.url} answers \${x.status} \${type}\`)
-    if (${separate ? 'compile && ' : ''}/^application.wasm/.test(type)) return WebAssembly.compileStreaming(x)
+    if (/^application.wasm/.test(type)) return WebAssembly.compileStreaming(x)
     x = new Uint8Array(await x.arrayBuffer())
   }
-  return ${separate ? '!compile || ' : ''}x instanceof WebAssembly.Module ? x : WebAssembly.compile(x)
+  return x
 }
 
 function same(what, a, b) {
@@ -110,20 +119,21 @@ function same(what, a, b) {
 }
 
 const views = ({ memory, ...at }, kind, ports) =>
-  Object.entries(ports).map(([key, { dtype, length }], i) => {
-    const [Type] = types[dtype]
-    return [key, new Type(memory.buffer, at[kind + i].value, length)]
-  })
-
+  Object.entries(ports).map(([key, { dtype, length }], i) => [
+    key,
+    new types[dtype][0](memory.buffer, at[kind + i].value, length),
+  ])
+${threads ? startText(name, threads) : ''}
 export async function load({
-  module = ${choice.join('')}${url(`${name}.wasm`)},${separate ? `\n  weights = ${url(`${name}.weights`)},` : ''}
+  module = ${choice.join('')}${url(`${name}.wasm`)},${separate ? `\n  weights = ${url(`${name}.weights`)},` : ''}${threads ? '\n  threads,\n  fallback,' : ''}
 } = {}) {
-  ${separate ? 'const [code, data] = await Promise.all([open(module, true), open(weights)])' : 'const code = await open(module)'}
-  const { exports } = await WebAssembly.instantiate(code)
+  ${separate ? 'const [given, data] = await Promise.all([open(module), open(weights)])' : 'const given = await open(module)'}
+  const code = given instanceof WebAssembly.Module ? given : await WebAssembly.compile(given)
+  ${threads ? `const memory = new WebAssembly.Memory({ initial: ${threads.pages}, maximum: ${threads.pages}, shared: true })\n  ` : ''}const { exports } = await WebAssembly.instantiate(code${threads ? ', { env: { memory } }' : ''})
   same('${name}.wasm is of another model: interface', exports.interface.value, ${face})${separate ? CHECKED_WEIGHTS : ''}
-  let { init, run } = exports
+  let { reset, run } = exports
   let [to, from] = [views(exports, 'input', inputs), views(exports, 'output', outputs)]
-  init()
+  exports.init()${threads ? SHARED : ''}
   return {
     run(given) {
       for (const [key, view] of to) {
@@ -136,12 +146,12 @@ export async function load({
       run()
       return Object.fromEntries(from.map(([key, view]) => [key, view.slice()]))
     },
-    reset: () => init(),
+    reset: () => reset(),
     dispose() {
       to = from = []
-      init = run = () => {
+      reset = run = () => {
         throw Error('the model was disposed')
-      }
+      }${threads ? '\n      for (const worker of pool.splice(0)) worker.terminate()' : ''}
     },
   }
 }

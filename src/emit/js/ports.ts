@@ -34,10 +34,12 @@ const TYPES = {
   bool: ['bool', 'Uint8Array'],
   i4: ['int4', 'Uint8Array'],
   i2: ['int2', 'Uint8Array'],
+  u4: ['uint4', 'Uint8Array'],
+  u2: ['uint2', 'Uint8Array'],
   bit: ['bit', 'Uint8Array'],
 } as const
 
-const PACKED = ['i4', 'i2', 'bit']
+const PACKED = ['i4', 'i2', 'u4', 'u2', 'bit']
 const QUANTISED = ['i8', 'u8', 'i16', 'i32']
 
 /** What converters write where a tensor has no name of its own. */

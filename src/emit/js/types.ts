@@ -2,8 +2,9 @@
 // element types, scales and labels.
 
 import { printTensorType } from '../../ir/graph.ts'
-import { literal } from './loader.ts'
+import { type LoaderOptions, literal } from './loader.ts'
 import { facts, type JsPort, type JsPorts } from './ports.ts'
+import { threadTypes } from './threads.ts'
 
 /** A name from a model file, inside a comment. */
 const said = (text: string) => text.replace(/[^ -~]/g, '?').replaceAll('*/', '* /')
@@ -32,7 +33,7 @@ const SOURCE = `/** A URL, the answer of fetch, or bytes. */
 type Source = string | URL | Response | Uint8Array
 `
 
-function from(name: string, separate: boolean): string {
+function from(name: string, { separate, threads }: LoaderOptions): string {
   return `export interface From {
   /** Default: ${name}.wasm beside this module. */
   readonly module?: Source | WebAssembly.Module | Promise<Source | WebAssembly.Module>${
@@ -41,7 +42,7 @@ function from(name: string, separate: boolean): string {
   /** Default: ${name}.weights beside this module. Any file of the same layout will do. */
   readonly weights?: Source | Promise<Source>`
       : ''
-  }
+  }${threads ? threadTypes(name, threads) : ''}
 }
 `
 }
@@ -66,7 +67,8 @@ export declare function dequantize<T extends keyof Arrays>(port: Quantised<T>, e
 }
 
 /** `<name>.d.ts`. */
-export function typesText(name: string, ports: JsPorts, separate: boolean, labels?: readonly string[]): string {
+export function typesText(name: string, ports: JsPorts, options: LoaderOptions): string {
+  const { labels } = options
   return `// Types of ${name}.js. Written by mote.
 
 export declare const inputs: {
@@ -86,14 +88,14 @@ export interface Model {
 }
 
 ${SOURCE}
-${from(name, separate)}
+${from(name, options)}
 /** A model of its own: it shares no memory with others. Throws where files cannot be had or do not belong together. */
 export declare function load(from?: From): Promise<Model>
 ${helpers(ports)}`
 }
 
 /** `<name>.worker.d.ts`. */
-export function workerTypesText(name: string, separate: boolean): string {
+export function workerTypesText(name: string, { separate, threads }: LoaderOptions): string {
   return `// Types of ${name}.worker.js. Written by mote.
 
 import type { Inputs, Outputs } from './${name}.js'
@@ -108,7 +110,7 @@ export interface WorkerModel {
 
 /** What can be sent to a worker. URLs are read there: relative ones start at ${name}.thread.js. */
 export interface From {
-  readonly module?: string | Uint8Array | WebAssembly.Module${separate ? '\n  readonly weights?: string | Uint8Array' : ''}
+  readonly module?: string | Uint8Array | WebAssembly.Module${separate ? '\n  readonly weights?: string | Uint8Array' : ''}${threads ? threadTypes(name, threads) : ''}
 }
 
 export declare function load(from?: From): Promise<WorkerModel>

@@ -5,7 +5,7 @@ import { bug } from '../../errors.ts'
 import { type Buf, type Expr, elemBytes } from '../../loops/ir.ts'
 import { printExpr } from '../../loops/print.ts'
 
-/** A loop of more than one iteration, or (without `parent`) the kernel itself. */
+/** A loop, or (without `parent`) the kernel itself. */
 export interface Loop {
   readonly parent?: Loop
   readonly depth: number
@@ -24,10 +24,9 @@ export function newLoop(id: number, extent: number, parent?: Loop): Loop {
   return { id, extent, parent, depth, pointers: [], through: new Set(), counted: false }
 }
 
-/** What a name stands for: a loop variable, the index of a loop of one iteration, or a register. */
+/** What a name stands for: a loop variable or a register. */
 export type Binding =
   | { readonly is: 'loop'; readonly loop: Loop; local?: number }
-  | { readonly is: 'zero' }
   | {
       readonly is: 'register'
       readonly loop: Loop
@@ -116,7 +115,6 @@ function homeOf(e: Expr, scope: Scope, root: Loop): Loop | undefined {
       return root
     case 'var': {
       const b = lookup(scope, e.name)
-      if (b.is === 'zero') return root
       return b.is === 'register' && b.mutable ? undefined : b.loop
     }
     case 'load':
@@ -143,7 +141,6 @@ export function formOf(e: Expr, scope: Scope, root: Loop): Form {
   if (e.k === 'const') return CONST(e.value)
   if (e.k === 'var') {
     const b = lookup(scope, e.name)
-    if (b.is === 'zero') return CONST(0)
     if (b.is === 'loop') return { constant: 0, loops: new Map([[b.loop, 1]]), atoms: new Map() }
     if (b.form) return b.form
   }
@@ -203,7 +200,7 @@ export function rangeOf(e: Expr, scope: Scope): Range {
   if (e.k === 'const') return [e.value, e.value]
   if (e.k === 'var') {
     const b = lookup(scope, e.name)
-    return b.is === 'zero' ? [0, 0] : b.is === 'loop' ? [0, b.loop.extent - 1] : b.mutable ? ANY : b.range
+    return b.is === 'loop' ? [0, b.loop.extent - 1] : b.mutable ? ANY : b.range
   }
   if (e.k === 'load') return ANY
   const side = (i: number) => rangeOf(e.args[i], scope)

@@ -28,9 +28,20 @@ function signed(out: number[], n: bigint): void {
   out.push(Number(rest & 0x7fn))
 }
 
+/**
+ * What code is made of: bytes, and the numbers in which functions that are otherwise equal may differ. `offset` is that of a
+ * load or store, whose address is complete before part `address`.
+ */
+export type Part =
+  | number
+  | { readonly is: 'local'; readonly index: number }
+  | { readonly is: 'i32'; readonly value: number }
+  | { readonly is: 'call'; readonly func: Func }
+  | { readonly is: 'offset'; readonly value: number; readonly address: number }
+
 /** The body of a function under construction: instructions, and locals that are handed out again once released. */
 export class FuncBody {
-  readonly code: number[] = []
+  readonly code: Part[] = []
   private readonly params: readonly ValType[]
   private readonly locals: ValType[] = []
   private readonly idle: Record<ValType, number[]> = { i32: [], i64: [], f32: [], f64: [], v128: [] }
@@ -39,24 +50,26 @@ export class FuncBody {
     this.params = params
   }
 
-  /** One instruction with its immediates: indices, lanes, labels, or alignment (log2) and offset. */
+  /** One instruction with its immediates: indices, lanes or labels. */
   op(name: Instr, ...immediates: readonly number[]): void {
     const opcode = OPCODES[name]
-    if (opcode > 0xff) {
-      this.code.push(opcode >> 16)
-      unsigned(this.code, opcode & 0xffff)
-    } else this.code.push(opcode)
-    for (const n of immediates) unsigned(this.code, n)
+    if (opcode > 0xff) this.code.push(opcode >> 16, ...made((out) => unsigned(out, opcode & 0xffff)))
+    else this.code.push(opcode)
+    for (const n of immediates) this.code.push(...made((out) => unsigned(out, n)))
+  }
+
+  /** A load or store of `bytes`, aligned to these; its address was complete before part `address` of the code. */
+  access(name: Instr, bytes: number, offset: number, address: number, ...lane: readonly number[]): void {
+    this.op(name, Math.log2(bytes))
+    this.code.push({ is: 'offset', value: offset, address }, ...lane)
   }
 
   i32(value: number): void {
-    this.code.push(0x41)
-    signed(this.code, BigInt(value | 0))
+    this.code.push({ is: 'i32', value: value | 0 })
   }
 
   i64(value: bigint): void {
-    this.code.push(0x42)
-    signed(this.code, BigInt.asIntN(64, value))
+    this.code.push(0x42, ...made((out) => signed(out, BigInt.asIntN(64, value))))
   }
 
   f32(value: number): void {
@@ -73,15 +86,26 @@ export class FuncBody {
   }
 
   get(local: number): void {
-    this.op('local.get', local)
+    this.onLocal('local.get', local)
   }
 
   set(local: number): void {
-    this.op('local.set', local)
+    this.onLocal('local.set', local)
   }
 
   tee(local: number): void {
-    this.op('local.tee', local)
+    this.onLocal('local.tee', local)
+  }
+
+  private onLocal(name: Instr, index: number): void {
+    this.op(name)
+    this.code.push({ is: 'local', index })
+  }
+
+  /** Calls a function that is added to the module. */
+  call(func: Func): void {
+    this.op('call')
+    this.code.push({ is: 'call', func })
   }
 
   /** A local of this type, for the caller alone until `release`. Its content is whatever was there. */
@@ -98,6 +122,27 @@ export class FuncBody {
   }
 }
 
+/** Code as bytes; functions that it calls stand at `indexOf`. */
+function encode(code: readonly Part[], indexOf: ReadonlyMap<Func, number>): number[] {
+  const out: number[] = []
+  for (const part of code)
+    if (typeof part === 'number') out.push(part)
+    else if (part.is === 'local') unsigned(out, part.index)
+    else if (part.is === 'offset') unsigned(out, part.value)
+    else if (part.is === 'call') unsigned(out, indexOf.get(part.func)!)
+    else {
+      out.push(0x41)
+      signed(out, BigInt(part.value))
+    }
+  return out
+}
+
+function made(fill: (out: number[]) => void): number[] {
+  const out: number[] = []
+  fill(out)
+  return out
+}
+
 export function littleEndian(bytes: number, fill: (view: DataView) => void): number[] {
   const buffer = new ArrayBuffer(bytes)
   fill(new DataView(buffer))
@@ -105,19 +150,24 @@ export function littleEndian(bytes: number, fill: (view: DataView) => void): num
 }
 
 export interface Func {
-  /** The name that disassemblers and profilers show. */
+  /** The name that disassemblers and profilers show; none where it is empty. */
   readonly name: string
   readonly params: readonly ValType[]
   readonly results: readonly ValType[]
   readonly locals: readonly ValType[]
   /** Instructions, without the closing `end`. */
-  readonly code: readonly number[]
+  readonly code: readonly Part[]
 }
 
 export interface Module {
   readonly funcs: readonly Func[]
-  /** Sizes in pages of 64 KiB. Imported where `from` gives a module and a name. */
-  readonly memory: { readonly min: number; readonly max?: number; readonly from?: readonly [string, string] }
+  /** Sizes in pages of 64 KiB. Imported where `from` gives a module and a name. What is `shared` has a `max`. */
+  readonly memory?: {
+    readonly min: number
+    readonly max?: number
+    readonly from?: readonly [string, string]
+    readonly shared?: true
+  }
   /** Constants of 32 bits. */
   readonly globals?: readonly number[]
   readonly exports: readonly {
@@ -125,7 +175,8 @@ export interface Module {
     readonly kind: keyof typeof EXPORT_KIND
     readonly index: number
   }[]
-  readonly data?: readonly { readonly offset: number; readonly bytes: Uint8Array }[]
+  /** Bytes that are in memory from the start, or, without `offset`, for `memory.init`. */
+  readonly data?: readonly { readonly offset?: number; readonly bytes: Uint8Array }[]
 }
 
 const EXPORT_KIND = { func: 0, memory: 2, global: 3 }
@@ -162,8 +213,18 @@ function concat(parts: readonly (readonly number[] | Uint8Array)[]): Uint8Array 
   return out
 }
 
+/** The functions and those that they call. */
+function withCalled(funcs: readonly Func[]): Func[] {
+  const all = new Set(funcs)
+  for (const f of all) for (const part of f.code) if (typeof part !== 'number' && part.is === 'call') all.add(part.func)
+  return [...all]
+}
+
 /** The module's bytes. */
 export function encodeModule(m: Module): Uint8Array {
+  const funcs = withCalled(m.funcs)
+  const indexOf = new Map(funcs.map((f, i) => [f, i]))
+  const { memory } = m
   const parts: (readonly number[] | Uint8Array)[] = [[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]]
   const section = (id: number, ...body: readonly (readonly number[] | Uint8Array)[]): void => {
     const head = [id]
@@ -173,18 +234,12 @@ export function encodeModule(m: Module): Uint8Array {
     )
     parts.push(head, ...body)
   }
-  const make = (fill: (out: number[]) => void): number[] => {
-    const out: number[] = []
-    fill(out)
-    return out
-  }
-
   const signature = (f: Func): string => `${f.params}>${f.results}`
-  const signatures = [...new Map(m.funcs.map((f) => [signature(f), f])).values()]
+  const signatures = [...new Map(funcs.map((f) => [signature(f), f])).values()]
   const keys = signatures.map(signature)
   section(
     1,
-    make((out) =>
+    made((out) =>
       vector(out, signatures, (f) => {
         out.push(0x60)
         vector(out, f.params, (t) => out.push(VAL_TYPE[t]))
@@ -192,16 +247,17 @@ export function encodeModule(m: Module): Uint8Array {
       }),
     ),
   )
-  const limits = make((out) => {
-    out.push(m.memory.max === undefined ? 0 : 1)
-    unsigned(out, m.memory.min)
-    if (m.memory.max !== undefined) unsigned(out, m.memory.max)
+  const limits = made((out) => {
+    if (!memory) return
+    out.push((memory.max === undefined ? 0 : 1) + (memory.shared ? 2 : 0))
+    unsigned(out, memory.min)
+    if (memory.max !== undefined) unsigned(out, memory.max)
   })
-  if (m.memory.from) {
-    const [from, name] = m.memory.from
+  if (memory?.from) {
+    const [from, name] = memory.from
     section(
       2,
-      make((out) => {
+      made((out) => {
         out.push(1)
         text(out, from)
         text(out, name)
@@ -211,13 +267,13 @@ export function encodeModule(m: Module): Uint8Array {
   }
   section(
     3,
-    make((out) => vector(out, m.funcs, (f) => unsigned(out, keys.indexOf(signature(f))))),
+    made((out) => vector(out, funcs, (f) => unsigned(out, keys.indexOf(signature(f))))),
   )
-  if (!m.memory.from) section(5, [1, ...limits])
+  if (memory && !memory.from) section(5, [1, ...limits])
   if (m.globals)
     section(
       6,
-      make((out) =>
+      made((out) =>
         vector(out, m.globals!, (value) => {
           out.push(VAL_TYPE.i32, 0x00, 0x41)
           signed(out, BigInt(value | 0))
@@ -227,7 +283,7 @@ export function encodeModule(m: Module): Uint8Array {
     )
   section(
     7,
-    make((out) =>
+    made((out) =>
       vector(out, m.exports, (e) => {
         text(out, e.name)
         out.push(EXPORT_KIND[e.kind])
@@ -235,43 +291,51 @@ export function encodeModule(m: Module): Uint8Array {
       }),
     ),
   )
-  const bodies = m.funcs.map((f) => {
-    const locals = make((out) =>
+  const bodies = funcs.map((f) => {
+    const locals = made((out) =>
       vector(out, runs(f.locals), ([n, type]) => {
         unsigned(out, n)
         out.push(VAL_TYPE[type])
       }),
     )
-    const size = make((out) => unsigned(out, locals.length + f.code.length + 1))
-    return concat([size, locals, f.code, [0x0b]])
+    const code = encode(f.code, indexOf)
+    const size = made((out) => unsigned(out, locals.length + code.length + 1))
+    return concat([size, locals, code, [0x0b]])
   })
-  section(10, concat([make((out) => unsigned(out, bodies.length)), ...bodies]))
+  const passive = m.data?.some((d) => d.offset === undefined)
+  if (passive)
+    section(
+      12,
+      made((out) => unsigned(out, m.data!.length)),
+    )
+  section(10, concat([made((out) => unsigned(out, bodies.length)), ...bodies]))
   const data = (m.data ?? []).map(({ offset, bytes }) =>
     concat([
-      make((out) => {
-        out.push(0x00, 0x41)
-        signed(out, BigInt(offset | 0))
-        out.push(0x0b)
+      made((out) => {
+        if (offset === undefined) out.push(0x01)
+        else {
+          out.push(0x00, 0x41)
+          signed(out, BigInt(offset | 0))
+          out.push(0x0b)
+        }
         unsigned(out, bytes.length)
       }),
       bytes,
     ]),
   )
-  if (data.length > 0) section(11, concat([make((out) => unsigned(out, data.length)), ...data]))
-  const names = make((out) =>
-    vector(out, m.funcs, (f, i) => {
+  if (data.length > 0) section(11, concat([made((out) => unsigned(out, data.length)), ...data]))
+  const named = [...funcs.entries()].filter(([, f]) => f.name !== '')
+  const names = made((out) =>
+    vector(out, named, ([i, f]) => {
       unsigned(out, i)
       text(out, f.name)
     }),
   )
-  section(
-    0,
-    make((out) => {
-      text(out, 'name')
-      out.push(1)
-      unsigned(out, names.length)
-    }),
-    names,
-  )
+  const head = made((out) => {
+    text(out, 'name')
+    out.push(1)
+    unsigned(out, names.length)
+  })
+  if (named.length > 0) section(0, head, names)
   return concat(parts)
 }

@@ -4,7 +4,7 @@
 // Dividing by 2^e is (x * 2^(31-e) + 2^30 - (x < 0)) >> 31 in 64 bits for every e from 0 to 31. Four lanes have no shift
 // of their own, so 2^(31-e) is made as the bits of a float; its negative fits 32 bits also where e is 0.
 
-import { type FuncBody, littleEndian } from './encoder.ts'
+import { type Func, FuncBody, littleEndian } from './encoder.ts'
 
 /** Puts a value on the stack. */
 export type Push = () => void
@@ -188,62 +188,78 @@ export function rdivpotLanes(f: FuncBody, x: Push, exponent: Push): void {
 
 /** `shift` is one i32 for all lanes where `uniform`, else four. */
 export function requantLanes(f: FuncBody, x: Push, multiplier: Push, shift: Push, uniform: boolean): void {
+  if (!uniform) {
+    for (const push of [x, multiplier, shift]) push()
+    f.call(REQUANT)
+    return
+  }
   const [v, m, s, q] = [f.local('v128'), f.local('v128'), f.local('v128'), f.local('v128')]
   x()
   f.set(v)
   multiplier()
   f.set(m)
-  if (uniform) {
-    const [all, down] = [f.local('i32'), f.local('i32')]
-    shift()
-    f.tee(all)
-    f.get(all)
-    f.i32(31)
-    f.op('i32.shr_s')
-    f.op('i32.and')
-    f.set(down)
-    f.get(v)
-    f.get(all)
-    f.get(down)
-    f.op('i32.xor')
-    f.op('i32x4.shl')
-    f.set(v)
-    f.i32(MIN)
-    f.i32(0)
-    f.get(down)
-    f.op('i32.sub')
-    f.op('i32.shr_s')
-    f.op('i32x4.splat')
-    f.set(q)
-    f.get(down)
-    f.op('i32x4.splat')
-    f.set(s)
-    f.release(all, down)
-  } else {
-    shift()
-    f.tee(s)
-    splat32(f, 0)
-    f.op('i32x4.gt_s')
-    f.op('v128.any_true')
-    f.op('if', 0x40)
-    f.get(v)
-    f.get(s)
-    splat32(f, 0)
-    f.op('i32x4.max_s')
-    f.i32(23)
-    f.op('i32x4.shl')
-    splat32(f, 127 << 23)
-    f.op('i32x4.add')
-    f.op('i32x4.trunc_sat_f32x4_u')
-    f.op('i32x4.mul')
-    f.set(v)
-    f.op('end')
-    f.get(s)
-    splat32(f, 0)
-    f.op('i32x4.min_s')
-    negativePower(f)
-    f.set(q)
-  }
+  const [all, down] = [f.local('i32'), f.local('i32')]
+  shift()
+  f.tee(all)
+  f.get(all)
+  f.i32(31)
+  f.op('i32.shr_s')
+  f.op('i32.and')
+  f.set(down)
+  f.get(v)
+  f.get(all)
+  f.get(down)
+  f.op('i32.xor')
+  f.op('i32x4.shl')
+  f.set(v)
+  f.i32(MIN)
+  f.i32(0)
+  f.get(down)
+  f.op('i32.sub')
+  f.op('i32.shr_s')
+  f.op('i32x4.splat')
+  f.set(q)
+  f.get(down)
+  f.op('i32x4.splat')
+  f.set(s)
+  f.release(all, down)
+  scaled(f, v, m, s, q)
+  f.release(v, m, s, q)
+}
+
+/** Lanes with shifts of their own. */
+function requantEach(): Func {
+  const f = new FuncBody(['v128', 'v128', 'v128'])
+  const [v, m, s] = [0, 1, 2]
+  const q = f.local('v128')
+  f.get(s)
+  splat32(f, 0)
+  f.op('i32x4.gt_s')
+  f.op('v128.any_true')
+  f.op('if', 0x40)
+  f.get(v)
+  f.get(s)
+  splat32(f, 0)
+  f.op('i32x4.max_s')
+  f.i32(23)
+  f.op('i32x4.shl')
+  splat32(f, 127 << 23)
+  f.op('i32x4.add')
+  f.op('i32x4.trunc_sat_f32x4_u')
+  f.op('i32x4.mul')
+  f.set(v)
+  f.op('end')
+  f.get(s)
+  splat32(f, 0)
+  f.op('i32x4.min_s')
+  negativePower(f)
+  f.set(q)
+  scaled(f, v, m, s, q)
+  return f.func('requant', ['v128'])
+}
+
+/** Multiplies `v` by `m` and, by `q`, divides it by a power of two; `s` is below zero where that is more than 1. */
+function scaled(f: FuncBody, v: number, m: number, s: number, q: number): void {
   srdhmLocals(f, v, m)
   // x - 1 where x < 0 and e > 0 rounds halves away from zero; `v` is never -2^31 here.
   f.get(v)
@@ -260,5 +276,6 @@ export function requantLanes(f: FuncBody, x: Push, multiplier: Push, shift: Push
     () => f.get(q),
     true,
   )
-  f.release(v, m, s, q)
 }
+
+const REQUANT = requantEach()

@@ -23,7 +23,7 @@ import { encodeModule, type Func, FuncBody, NO_RESULT } from './encoder.ts'
 import type { Push } from './fixed.ts'
 import { fromHalf, toHalf } from './half.ts'
 import type { Instr } from './opcodes.ts'
-import { constant, type Load, operation } from './operation.ts'
+import { constant, type Load, operation, partOf } from './operation.ts'
 import { LOADS, registers, SPLATS, STORES, valType } from './select.ts'
 
 function setNames(s: Stmt, names = new Set<string>()): Set<string> {
@@ -106,17 +106,18 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
     f.op('i32.add')
   }
 
-  function memory(instr: Instr, elem: Elem, offset: number, ...lane: number[]): void {
-    f.op(instr, Math.log2(elemBytes(elem)), offset, ...lane)
+  function load(instr: Instr, elem: Elem, push: () => number): void {
+    const offset = push()
+    f.access(instr, elemBytes(elem), offset, f.code.length)
   }
 
   /** A load that puts one element into every lane, where there is an instruction for it. */
   function splatted(e: Load, site: Site): Push | undefined {
     const { elem } = bufOf(e.buf)
-    const instr = SPLATS[elem]
+    const instr = registers(e.type) === 'i8x4' ? 'v128.load32_splat' : SPLATS[elem]
     if (!instr) return undefined
     const push = address(e.buf, e.at, site)
-    return () => memory(instr, elem, push())
+    return () => load(instr, elem, push)
   }
 
   function expression(e: Expr, site: Site): Push {
@@ -125,7 +126,6 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
         return () => constant(f, e.type, e.value)
       case 'var': {
         const b = lookup(site.scope, e.name)
-        if (b.is === 'zero') return () => f.i32(0)
         if (b.is === 'loop') b.loop.counted = true
         else b.used = true
         return () => f.get(b.local ?? bug(`"${e.name}" has no local`))
@@ -136,7 +136,7 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
         const [instr, ...widen] = LOADS[key] ?? bug(`no load of ${key}`)
         const push = address(e.buf, e.at, site)
         return () => {
-          memory(instr, elem, push())
+          load(instr, elem, push)
           for (const w of widen) f.op(w)
           if (elem === 'f16') fromHalf(f)
         }
@@ -169,13 +169,25 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
         const key = `${elem} ${registers(s.value.type)}`
         const [instr, kept] = STORES[key] ?? bug(`no store of ${key}`)
         const to = address(s.buf, s.at, site)
+        const { value } = s
+        if (value.k === 'op' && value.op === 'part') {
+          const push = expression(value.args[0], site)
+          return () => {
+            const offset = to()
+            const address = f.code.length
+            push()
+            const instr = value.type.lanes === 4 ? 'v128.store32_lane' : 'v128.store64_lane'
+            f.access(instr, elemBytes(elem), offset, address, partOf(value))
+          }
+        }
         const saturated = elem === 'i8' && s.value.type.lanes > 1 ? saturatedToBytes(s.value) : undefined
         const push = expression(saturated ?? s.value, site)
         return () => {
           const offset = to()
+          const address = f.code.length
           push()
           if (elem === 'f16') toHalf(f)
-          if (!kept) return memory(instr, elem, offset)
+          if (!kept) return f.access(instr, elemBytes(elem), offset, address)
           const v = f.local('v128')
           const doubled = (op: Instr, ...lanes: number[]) => {
             f.tee(v)
@@ -188,7 +200,7 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
             doubled('i8x16.narrow_i16x8_s')
           }
           f.release(v)
-          memory(instr, elem, offset, 0)
+          f.access(instr, elemBytes(elem), offset, address, 0)
         }
       }
       case 'if': {
@@ -250,7 +262,6 @@ export function kernelFunc(kernel: Kernel, name = kernel.name): Func {
   function forLoop(s: Stmt & { s: 'for' }, site: Site): Push {
     if (s.extent <= 0) return () => {}
     const bind = (b: Binding): Scope => new Map(site.scope).set(s.v, b)
-    if (s.extent === 1) return statement(s.body, { ...site, scope: bind({ is: 'zero' }) })
     const loop = newLoop(loops.length, s.extent, site.loop)
     loops.push(loop)
     const binding: Binding & { is: 'loop' } = { is: 'loop', loop }

@@ -3,6 +3,7 @@
 
 const SATURATING = 0xfc_0000
 const SIMD = 0xfd_0000
+const ATOMIC = 0xfe_0000
 
 /** Opcodes by name; prefixed ones hold the prefix byte in bits 16 to 23. */
 export const OPCODES = {
@@ -121,7 +122,13 @@ export const OPCODES = {
   'i32.trunc_sat_f64_s': SATURATING + 2,
   'i64.trunc_sat_f32_s': SATURATING + 4,
   'i64.trunc_sat_f64_s': SATURATING + 6,
+  'memory.init': SATURATING + 8,
   'memory.copy': SATURATING + 10,
+  'memory.atomic.notify': ATOMIC + 0,
+  'memory.atomic.wait32': ATOMIC + 1,
+  'i32.atomic.load': ATOMIC + 16,
+  'i32.atomic.store': ATOMIC + 23,
+  'i32.atomic.rmw.add': ATOMIC + 30,
   'v128.load': SIMD,
   'v128.load8x8_s': SIMD + 1,
   'v128.load8x8_u': SIMD + 2,
@@ -165,6 +172,7 @@ export const OPCODES = {
   'f32x4.trunc': SIMD + 105,
   'f32x4.nearest': SIMD + 106,
   'i8x16.narrow_i16x8_s': SIMD + 101,
+  'i8x16.narrow_i16x8_u': SIMD + 102,
   'i16x8.neg': SIMD + 129,
   'i16x8.narrow_i32x4_s': SIMD + 133,
   'i16x8.extend_low_i8x16_s': SIMD + 135,
@@ -214,6 +222,8 @@ export const OPCODES = {
   'i32x4.trunc_sat_f32x4_s': SIMD + 248,
   'i32x4.trunc_sat_f32x4_u': SIMD + 249,
   'f32x4.convert_i32x4_s': SIMD + 250,
+  'i32x4.relaxed_trunc_f32x4_s': SIMD + 257,
+  'f32x4.relaxed_madd': SIMD + 261,
   'i32x4.relaxed_dot_i8x16_i7x16_add_s': SIMD + 275,
 } as const
 

@@ -12,6 +12,11 @@ import { CONVERT, instrOf, isCompare, isShift, type Registers, registers, valTyp
 export type Operation = Extract<Expr, { k: 'op' }>
 export type Load = Extract<Expr, { k: 'load' }>
 
+/** Which part of its register `part` is. */
+export function partOf({ args }: Operation): number {
+  return args[1].k === 'const' ? args[1].value : bug('the number of a part is no constant')
+}
+
 /** Where an operation stands. */
 export interface Context {
   readonly f: FuncBody
@@ -120,10 +125,18 @@ export function operation(e: Operation, at: Context): Push {
     case 'bits':
     case 'fromBits':
     case 'halves':
+    case 'bytes':
       return push(args[0])
     case 'zipLow':
     case 'zipHigh':
-      return compute('i8x16.shuffle', ZIPS[op])
+      return compute('i8x16.shuffle', ZIPS[`${op} ${from}`])
+    case 'part': {
+      const [value, k] = [push(args[0]), partOf(e)]
+      return () => {
+        value()
+        f.op(e.type.lanes === 4 ? 'i32x4.extract_lane' : 'i64x2.extract_lane', k)
+      }
+    }
     case 'splat':
       return splat(e, at)
     case 'sum': {
@@ -248,8 +261,9 @@ function sum(f: FuncBody, value: Push): void {
 function splat(e: Operation, { f, push, splatted }: Context): Push {
   const value = e.args[0]
   const r = registers(e.type)
-  if (r === 'i32' || r === 'i64' || r === 'f32' || r === 'f64') return bug(`splat to ${r}`)
-  const whole = value.k === 'load' && r !== 'i16x8' ? splatted(value) : undefined
+  if (r !== 'i16x8' && r !== 'i32x4' && r !== 'i64x2' && r !== 'f32x4') return bug(`splat to ${r}`)
+  const loaded = value.k === 'op' && value.op === 'bits' ? value.args[0] : value
+  const whole = loaded.k === 'load' && r !== 'i16x8' ? splatted(loaded) : undefined
   if (whole) return whole
   const one = push(value)
   return () => {

@@ -6,7 +6,18 @@ import { printType } from '../../loops/print.ts'
 import type { ValType } from './encoder.ts'
 import { type Instr, isInstr } from './opcodes.ts'
 
-export type Registers = 'i32' | 'i64' | 'f32' | 'f64' | 'i16x8' | 'i32x4' | 'i64x2' | 'f32x4'
+export type Registers =
+  | 'i32'
+  | 'i64'
+  | 'f32'
+  | 'f64'
+  | 'i8x4'
+  | 'i8x8'
+  | 'i8x16'
+  | 'i16x8'
+  | 'i32x4'
+  | 'i64x2'
+  | 'f32x4'
 
 /** Suffixes of the instructions that mean an operation, for integers and for floats; a name that does not exist is not used. */
 const SUFFIX: Partial<Record<OpName, readonly [string, string?]>> = {
@@ -41,6 +52,7 @@ const SUFFIX: Partial<Record<OpName, readonly [string, string?]>> = {
   ge: ['ge_s', 'ge'],
   clz: ['clz'],
   quad: ['relaxed_dot_i8x16_i7x16_add_s'],
+  fma: ['', 'relaxed_madd'],
 }
 
 export const CONVERT: Readonly<Record<string, Instr>> = {
@@ -64,6 +76,8 @@ export const CONVERT: Readonly<Record<string, Instr>> = {
   'fromBits i64': 'f64.reinterpret_i64',
   'dot i16x8': 'i32x4.dot_i16x8_s',
   'narrow i32x4': 'i16x8.narrow_i32x4_s',
+  'narrowU i16x8': 'i8x16.narrow_i16x8_u',
+  'whole f32x4': 'i32x4.relaxed_trunc_f32x4_s',
 }
 
 export const LOADS: Readonly<Record<string, readonly Instr[]>> = {
@@ -75,6 +89,8 @@ export const LOADS: Readonly<Record<string, readonly Instr[]>> = {
   'f16 f32': ['i32.load16_u'],
   'f32 f32': ['f32.load'],
   'f64 f64': ['f64.load'],
+  'i8 i8x4': ['i32.load'],
+  'i8 i8x16': ['v128.load'],
   'i8 i16x8': ['v128.load8x8_s'],
   'u8 i16x8': ['v128.load8x8_u'],
   'i16 i16x8': ['v128.load'],
@@ -96,6 +112,9 @@ export const STORES: Readonly<Record<string, readonly [Instr, (readonly number[]
   'f16 f32': ['i32.store16'],
   'f32 f32': ['f32.store'],
   'f64 f64': ['f64.store'],
+  'i8 i8x4': ['i32.store'],
+  'i8 i8x8': ['i64.store'],
+  'i8 i8x16': ['v128.store'],
   'i8 i16x8': ['v128.store64_lane', [0, 2, 4, 6, 8, 10, 12, 14]],
   'u8 i16x8': ['v128.store64_lane', [0, 2, 4, 6, 8, 10, 12, 14]],
   'i16 i16x8': ['v128.store'],
@@ -107,10 +126,12 @@ export const STORES: Readonly<Record<string, readonly [Instr, (readonly number[]
   'f32 f32x4': ['v128.store'],
 }
 
-/** Bytes of two vectors of eight halves: their lower four lanes in turn, or their upper four. */
-export const ZIPS: Readonly<Record<'zipLow' | 'zipHigh', readonly number[]>> = {
-  zipLow: [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23],
-  zipHigh: [8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31],
+/** Bytes of two vectors of halves, or of bytes: the lower half of their lanes in turn, or the upper half. */
+export const ZIPS: Readonly<Record<string, readonly number[]>> = {
+  'zipLow i16x8': [0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23],
+  'zipHigh i16x8': [8, 9, 24, 25, 10, 11, 26, 27, 12, 13, 28, 29, 14, 15, 30, 31],
+  'zipLow i8x16': [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23],
+  'zipHigh i8x16': [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31],
 }
 
 export const SPLATS: Partial<Record<Elem, Instr>> = {
@@ -126,6 +147,9 @@ export function registers(t: Type): Registers {
     case 'i64':
     case 'f32':
     case 'f64':
+    case 'i8x4':
+    case 'i8x8':
+    case 'i8x16':
     case 'i16x8':
     case 'i32x4':
     case 'i64x2':
@@ -137,6 +161,7 @@ export function registers(t: Type): Registers {
 
 export function valType(t: Type): ValType {
   const r = registers(t)
+  if (r === 'i8x4' || r === 'i8x8') return r === 'i8x4' ? 'i32' : 'i64'
   return r === 'i32' || r === 'i64' || r === 'f32' || r === 'f64' ? r : 'v128'
 }
 

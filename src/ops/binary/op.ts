@@ -21,13 +21,20 @@ import { lower } from './lower.ts'
 import { type Combine, PLAIN } from './plain.ts'
 import { evalQuotient, productRescale, quotientRescale, sumRescale } from './rescale.ts'
 
-/** `scaling` float: the reals that operands stand for are combined, and the result divided by its scale, in float32. */
-export type Binary = Attrs & { readonly clamp: Clamp; readonly scaling?: 'float' }
+/**
+ * `scaling` float: the reals that operands stand for are combined, and the result divided by its scale, in float32. `stored`:
+ * the type of the result where it is not that of the first operand.
+ */
+export type Binary = Attrs & { readonly clamp: Clamp; readonly scaling?: 'float'; readonly stored?: DType }
 
+const PLAIN_TYPES: readonly DType[] = ['f32', 'f64', 'f16', 'i8', 'u8', 'i16', 'i32', 'i64']
 const FLOATS: readonly DType[] = ['f32', 'f64', 'f16']
 
-function infer([a, b]: readonly (TensorType | undefined)[]): TensorType[] {
-  return [{ dtype: a!.dtype, shape: broadcastShape(a!.shape, b!.shape) ?? [] }]
+/** Operands and results that may differ in type, where they have scales. */
+const BYTES: readonly DType[] = ['i8', 'u4', 'u2']
+
+function infer([a, b]: readonly (TensorType | undefined)[], { stored }: Pick<Binary, 'stored'>): TensorType[] {
+  return [{ dtype: stored ?? a!.dtype, shape: broadcastShape(a!.shape, b!.shape) ?? [] }]
 }
 
 function check(node: Node<Binary>, combine: Combine): void {
@@ -35,19 +42,26 @@ function check(node: Node<Binary>, combine: Combine): void {
   expectInputs(node, 2)
   const [a, b] = (node.inputs as Value[]).map((v) => v.type)
   const y = node.outputs[0].type
-  expectDtype(a, ['f32', 'f64', 'f16', 'i8', 'u8', 'i16', 'i32', 'i64'], 'input', where)
-  if (b.dtype !== a.dtype) throw new ModelError(where, `inputs are ${a.dtype} and ${b.dtype}, both need one type`)
+  expectDtype(a, [...PLAIN_TYPES, 'u4', 'u2'], 'input', where)
+  const mixed = combine !== 'div' && [a, b, y].every((t) => t.quant && BYTES.includes(t.dtype))
+  if (node.attrs.stored !== undefined && !mixed)
+    throw new ModelError(where, `is to store ${node.attrs.stored}, supported are ${BYTES.join(', ')} with scales`)
+  if (b.dtype !== a.dtype && !mixed)
+    throw new ModelError(where, `inputs are ${a.dtype} and ${b.dtype}, both need one type`)
   if (!broadcastShape(a.shape, b.shape))
     throw new ModelError(where, `inputs have shapes [${a.shape}] and [${b.shape}], which do not broadcast`)
-  expectOutputs(node, infer([a, b]))
+  expectOutputs(node, infer([a, b], node.attrs))
   const clamped = node.attrs.clamp.min !== undefined || node.attrs.clamp.max !== undefined
   if (!a.quant && clamped && !FLOATS.includes(a.dtype))
     throw new ModelError(
       where,
       `has a fused activation on plain ${a.dtype}, supported are floats, i8 and i16 with scales`,
     )
-  if (!a.quant && !b.quant && !y.quant) return
-  expectDtype(a, combine === 'div' ? ['i8'] : ['i8', 'i16'], 'input with a scale', where)
+  if (!a.quant && !b.quant && !y.quant) {
+    expectDtype(a, PLAIN_TYPES, 'input without a scale', where)
+    return
+  }
+  expectDtype(a, combine === 'div' ? ['i8'] : [...BYTES, 'i16'], 'input with a scale', where)
   const zeros = [perTensor(a, 'input 0', where), perTensor(b, 'input 1', where), perTensor(y, 'output', where)]
   const shifted = zeros.find((q) => q.zero !== 0)
   if (a.dtype === 'i16' && shifted) throw new ModelError(where, `has zero point ${shifted.zero}, i16 needs 0`)
@@ -168,7 +182,7 @@ function binary(combine: Combine, spelling: Pick<TfliteSpelling, 'name' | 'code'
     check: (node) => check(node, combine),
     eval: (node, inputs) => [broadcastEval(node, inputs, evalElement(node, combine))],
     lower: (node) => lower(node, combine),
-    quantize: () => ({ output: 'own', ...(combine !== 'div' && { scaling: true }) }),
+    quantize: () => ({ output: 'own', ...(combine !== 'div' && { scaling: true, subByte: true }) }),
     ...ELEMENTWISE,
     ...(combine === 'add' && { effect: (node: Node<Binary>) => alongChannels(node, 'bias') }),
     ...(combine === 'mul' && { effect: (node: Node<Binary>) => alongChannels(node, 'scale') }),

@@ -63,6 +63,11 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s
       const bias = s.bias === false ? undefined : b.bias('b', s.output)
       return b.one(conv2d, [x, w, bias], attrs, { quant: quantOf(0.11, 5) })
     }),
+    opCase(`conv2d int8, weights of 4 bits: ${name}`, (b) => {
+      const x = b.input('x', i8(s.input, 0.05, -3))
+      const w = b.shortWeights('w', filter, 0.1, 4, 0)
+      return b.one(conv2d, [x, w, b.bias('b', s.output, 2000)], attrs, { quant: quantOf(0.11, 5) })
+    }),
     opCase(`conv2d int8, scaled in float: ${name}`, (b) => {
       const x = b.input('x', i8(s.input, 0.05, -3))
       const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 0)

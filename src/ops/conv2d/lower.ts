@@ -3,9 +3,8 @@
 import type { Node, Value } from '../../ir/graph.ts'
 import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import type { Elem } from '../../loops/ir.ts'
 import { accumulator } from '../accumulate.ts'
-import { outputElem } from '../check.ts'
+import { elemOfValue, outputElem } from '../check.ts'
 import { overWindow } from '../window.ts'
 import type { Conv2d } from './op.ts'
 
@@ -17,7 +16,7 @@ export function lower(node: Node<Conv2d>): Call {
   const [N, OH, OW] = y.type.shape
   const { groups } = node.attrs
   const perGroup = O / groups
-  const [elem, stored] = [x.type.dtype as Elem, w.type.dtype as Elem]
+  const [elem, stored] = [elemOfValue(x), elemOfValue(w)]
 
   const taps = KH * KW * CG
   const acc = accumulator(node, O, 'f64', function* (o) {

@@ -153,7 +153,7 @@ export const conv2d: Op<Conv2d> = {
   absorb: (node, effect, other, side, input) =>
     absorbPad(node, effect, other, side, input) ?? absorbEpilogue(node, effect, other, side),
 
-  quantize: (node) => ({ output: 'own', scaling: true, weights: weighted(node) }),
+  quantize: (node) => ({ output: 'own', scaling: true, subByte: true, weights: weighted(node) }),
 
   bounds: (node, [x]) => sumBounds(node, sumsOf(node), x),
   narrow: (node, free, inputs) =>

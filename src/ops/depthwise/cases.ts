@@ -67,6 +67,11 @@ export const cases: readonly OpCase[] = Object.entries(SHAPES).flatMap(([name, s
       const bias = s.bias === false ? undefined : b.bias('b', channels)
       return b.one(depthwiseConv2d, [x, w, bias], attrs, { quant: quantOf(0.11, 5) })
     }),
+    opCase(`depthwise_conv2d int8, weights of 2 bits: ${name}`, (b) => {
+      const x = b.input('x', i8(s.input, 0.05, -3))
+      const w = b.shortWeights('w', filter, 0.1, 2, 3)
+      return b.one(depthwiseConv2d, [x, w, b.bias('b', channels, 200)], attrs, { quant: quantOf(0.06, 5) })
+    }),
     opCase(`depthwise_conv2d int8, scaled in float: ${name}`, (b) => {
       const x = b.input('x', i8(s.input, 0.05, -3))
       const w = b.weights('w', filter, 0.01, s.perTensor ? undefined : 3)

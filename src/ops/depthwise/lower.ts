@@ -5,9 +5,9 @@
 import type { Node, Value } from '../../ir/graph.ts'
 import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import type { Elem, Expr, Stmt } from '../../loops/ir.ts'
+import type { Expr, Stmt } from '../../loops/ir.ts'
 import { accumulator } from '../accumulate.ts'
-import { outputElem } from '../check.ts'
+import { elemOfValue, outputElem } from '../check.ts'
 import { overWindow } from '../window.ts'
 import type { DepthwiseConv2d } from './op.ts'
 
@@ -18,7 +18,7 @@ export function lower(node: Node<DepthwiseConv2d>): Call {
   const [, KH, KW, O] = w.type.shape
   const [N, OH, OW] = y.type.shape
   const M = O / C
-  const [elem, stored] = [x.type.dtype as Elem, w.type.dtype as Elem]
+  const [elem, stored] = [elemOfValue(x), elemOfValue(w)]
 
   const acc = accumulator(node, O, 'f64', function* (o) {
     for (let i = 0; i < KH * KW; i++) yield i * O + o

@@ -147,6 +147,7 @@ export const depthwiseConv2d: Op<DepthwiseConv2d> = {
   quantize: ({ inputs, outputs, attrs }) => ({
     output: 'own',
     scaling: true,
+    subByte: true,
     weights: {
       input: 1,
       axis: 3,

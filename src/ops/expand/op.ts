@@ -89,6 +89,7 @@ export const expand: Op<Expand> = {
     ],
   },
 
+  rebatch: ({ attrs: { shape } }, times) => ({ shape: shape.map((d, i) => (i === 0 ? d * times : d)) }),
   infer: ([x], { shape }): TensorType[] => [{ ...x!, shape }],
 
   check(node) {

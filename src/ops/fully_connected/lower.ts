@@ -3,9 +3,9 @@
 import type { Node, Value } from '../../ir/graph.ts'
 import type { Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import { count, type Elem } from '../../loops/ir.ts'
+import { count } from '../../loops/ir.ts'
 import { accumulator } from '../accumulate.ts'
-import { outputElem } from '../check.ts'
+import { elemOfValue, outputElem } from '../check.ts'
 import type { FullyConnected } from './op.ts'
 
 /** How the scales multiply: in float32 where the weights have one scale, in float64 where they have one for each output. */
@@ -18,7 +18,7 @@ export function lower(node: Node<FullyConnected>): Call {
   const y = node.outputs[0]
   const [N, K] = w.type.shape
   const M = count(x.type.shape) / K
-  const [elem, stored] = [x.type.dtype as Elem, w.type.dtype as Elem]
+  const [elem, stored] = [elemOfValue(x), elemOfValue(w)]
 
   const acc = accumulator(node, N, scaleProduct(node), function* (n) {
     for (let k = 0; k < K; k++) yield n * K + k

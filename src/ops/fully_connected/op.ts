@@ -137,6 +137,7 @@ export const fullyConnected: Op<FullyConnected> = {
     return {
       output: 'own',
       scaling: true,
+      subByte: true,
       weights: {
         input: 1,
         axis: 0,

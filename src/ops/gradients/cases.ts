@@ -18,6 +18,14 @@ interface Convolution {
 const CONVOLUTIONS: readonly Convolution[] = [
   { name: '3x3', x: [2, 5, 4, 3], w: [4, 3, 3, 3], y: [2, 5, 4, 4], stride: [1, 1], pad: [1, 1, 1, 1] },
   { name: 'stride 2', x: [1, 6, 5, 2], w: [3, 3, 3, 2], y: [1, 3, 3, 3], stride: [2, 2], pad: [0, 1, 1, 1] },
+  {
+    name: 'stride 2, five channels',
+    x: [1, 6, 5, 5],
+    w: [4, 3, 3, 5],
+    y: [1, 3, 3, 4],
+    stride: [2, 2],
+    pad: [0, 1, 1, 1],
+  },
   { name: '1x1, stride 2', x: [1, 5, 4, 3], w: [2, 1, 1, 3], y: [1, 3, 2, 2], stride: [2, 2], pad: [0, 0, 0, 0] },
   {
     name: 'stride 3 over a window of 2',
@@ -65,6 +73,16 @@ const CONVOLUTIONS: readonly Convolution[] = [
     depthwise: true,
   },
   {
+    name: 'depthwise, five channels',
+    x: [2, 5, 6, 5],
+    w: [1, 3, 3, 5],
+    y: [2, 5, 6, 5],
+    stride: [1, 1],
+    pad: [1, 1, 1, 1],
+    groups: 5,
+    depthwise: true,
+  },
+  {
     name: 'depthwise, two outputs a channel',
     x: [1, 5, 5, 2],
     w: [1, 5, 5, 4],
@@ -85,6 +103,18 @@ export const cases: readonly OpCase[] = [
       ),
       opCase(`gradient of the weights, ${name}`, (b) =>
         b.one(convWeightGradient, [b.input('x', f32(x)), b.input('g', f32(y))], { ...attrs, shape: w }),
+      ),
+      opCase(`gradient of the input on top of another, ${name}`, (b) =>
+        b.one(convInputGradient, [b.input('g', f32(y)), b.weights('w', w, 0.02), b.input('before', f32(x))], {
+          ...attrs,
+          shape: x,
+        }),
+      ),
+      opCase(`gradient of the weights on top of another, ${name}`, (b) =>
+        b.one(convWeightGradient, [b.input('x', f32(x)), b.input('g', f32(y)), b.input('before', f32(w))], {
+          ...attrs,
+          shape: w,
+        }),
       ),
       opCase(`gradient of the input of int8, ${name}`, (b) =>
         b.one(convInputGradient, [b.input('g', f32(y)), b.weights('w', w, 0.02)], { ...attrs, shape: x }),

@@ -4,7 +4,7 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { Node, TensorType, Value } from '../../ir/graph.ts'
+import { type Node, sameShape, type TensorType, type Value } from '../../ir/graph.ts'
 import type { Attrs, Call, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count, type Data, type Expr, type Stmt } from '../../loops/ir.ts'
@@ -53,11 +53,14 @@ function flat(shape: readonly number[], at: readonly number[]): number {
 /** Input `shared` is an operand of the convolution, the other the gradient of its result. */
 function expectImages(node: Node<WindowGradient>, shared: 0 | 1): void {
   const where = layer(node)
-  expectInputs(node, 2)
+  expectInputs(node, 2, 3)
   for (const [i, v] of node.inputs.entries()) {
     expectDtype(v!.type, i === shared ? ['f32', 'i8'] : ['f32'], `input ${i}`, where)
     if (v!.type.shape.length === 0) throw new ModelError(where, `input ${i} is a scalar, expected images`)
   }
+  const before = node.inputs[2]?.type.shape
+  if (before && !sameShape(before, node.attrs.shape))
+    throw new ModelError(where, `goes on from [${before}], expected [${node.attrs.shape}]`)
   expectOutputs(node, [{ dtype: 'f32', shape: node.attrs.shape }])
 }
 
@@ -95,7 +98,7 @@ function infer(_: readonly (TensorType | undefined)[], { shape }: WindowGradient
   return [{ dtype: 'f32', shape }]
 }
 
-/** The taps k with (i + pad - k * dilation) divisible by stride, for i = stride * q + phase: k = first + step * j, output q + at - by * j. */
+/** The taps k with (i + pad - k * dilation) divisible by stride, for i = stride * q + phase: k = first - step * j, output q + at + by * j. */
 export interface Taps {
   readonly first: number
   readonly step: number
@@ -106,10 +109,10 @@ export interface Taps {
 
 export function tapsOf(phase: number, kernel: number, stride: number, dilation: number, pad: number): Taps {
   const hits: number[] = []
-  for (let k = 0; k < kernel; k++) if ((phase + pad - k * dilation) % stride === 0) hits.push(k)
+  for (let k = kernel - 1; k >= 0; k--) if ((phase + pad - k * dilation) % stride === 0) hits.push(k)
   const [first = 0, second = first] = hits
   const at = hits.length > 0 ? (phase + pad - first * dilation) / stride : 0
-  return { first, step: second - first, count: hits.length, at, by: ((second - first) * dilation) / stride }
+  return { first, step: first - second, count: hits.length, at, by: ((first - second) * dilation) / stride }
 }
 
 function lowerInput(node: Node<WindowGradient>): Call {
@@ -119,12 +122,14 @@ function lowerInput(node: Node<WindowGradient>): Call {
   const G = L.buffer('g', 'f32', output)
   const W = operandOf('w', w)
   const D = L.buffer('dx', 'f32', image, 'write')
+  const before = node.inputs[2]
+  const S = L.buffer('before', 'f32', image)
   const [, OH, OW] = output
 
   const along = (j: string, taps: Taps, q: Expr, extent: number, body: (o: Expr, k: Expr) => Stmt) =>
     L.loop(j, taps.count, (v) => {
-      const o = L.sub(L.add(q, taps.at), L.mul(v, taps.by))
-      return L.when(L.and(L.ge(o, 0), L.lt(o, extent)), body(o, L.add(L.mul(v, taps.step), taps.first)))
+      const o = L.add(L.add(q, L.mul(v, taps.by)), taps.at)
+      return L.when(L.and(L.ge(o, 0), L.lt(o, extent)), body(o, L.add(L.mul(v, -taps.step), taps.first)))
     })
   const element = (
     rows: Taps,
@@ -132,8 +137,8 @@ function lowerInput(node: Node<WindowGradient>): Call {
     named: (v: string) => string,
     [n, q, r, i, s, grp, c]: Expr[],
   ): Stmt[] => {
-    const [start, sum] = L.declare(named('acc'), L.float(0))
     const channel = L.add(L.mul(grp, inputs), c)
+    const [start, sum] = L.declare(named('acc'), before ? L.load(S, n, i, s, channel) : L.float(0))
     const taps = along(named('jh'), rows, q, OH, (oh, kh) =>
       along(named('jw'), columns, r, OW, (ow, kw) =>
         L.loop(named('o'), outputs, (o) => {
@@ -166,14 +171,15 @@ function lowerInput(node: Node<WindowGradient>): Call {
     ),
   )
   return {
-    kernel: L.kernel('conv_input_gradient', [G, ...W.bufs, D], ...W.head, body),
-    args: [{ value: g }, ...W.args, { value: node.outputs[0] }],
+    kernel: L.kernel('conv_input_gradient', [G, ...W.bufs, ...(before ? [S] : []), D], ...W.head, body),
+    args: [{ value: g }, ...W.args, ...(before ? [{ value: before }] : []), { value: node.outputs[0] }],
   }
 }
 
 /**
  * The gradient of a convolution's input from that of its output: g[N, OH, OW, O], weights -> [N, H, W, C] (`shape`). f32, weights
- * also i8; the order of each sum is kh, kw, output channel. Shapes of other ranks are rows of pixels [..., C].
+ * also i8; the order of each sum is row, column, channel of the output. Shapes of other ranks are rows of pixels [..., C]. With a third input
+ * each sum goes on from an element of that: the gradient so far, of the same shape.
  */
 export const convInputGradient: Op<WindowGradient> = {
   name: 'conv_input_gradient',
@@ -181,7 +187,8 @@ export const convInputGradient: Op<WindowGradient> = {
   infer,
   check: (node) => expectImages(node, 1),
 
-  eval(node, [g, w]) {
+  eval(node, [g, w, before]) {
+    const S = before as Float32Array | undefined
     const [G, W] = [numbers(g), operandNumbers(node.inputs[1]!, w)]
     const a = node.attrs
     const [gs, ws] = node.inputs.map((v) => imagesOf(v!.type.shape))
@@ -193,9 +200,9 @@ export const convInputGradient: Op<WindowGradient> = {
         for (let v = 0; v < IW; v++)
           for (let c = 0; c < C; c++, i++) {
             const grp = Math.floor(c / inputs)
-            let sum = 0
-            for (let kh = 0; kh < kernel[0]; kh++)
-              for (let kw = 0; kw < kernel[1]; kw++) {
+            let sum = S?.[i] ?? 0
+            for (let kh = kernel[0] - 1; kh >= 0; kh--)
+              for (let kw = kernel[1] - 1; kw >= 0; kw--) {
                 const oh = (h + a.pad[0] - kh * a.dilation[0]) / a.stride[0]
                 const ow = (v + a.pad[1] - kw * a.dilation[1]) / a.stride[1]
                 if (!Number.isInteger(oh) || !Number.isInteger(ow)) continue
@@ -211,6 +218,7 @@ export const convInputGradient: Op<WindowGradient> = {
   },
 
   lower: lowerInput,
+  inPlace: ({ inputs }) => (inputs[2] ? [2] : []),
   cost: (node) => costOf(node, macsOf(node, node.inputs[0]!.type.shape, node.inputs[1]!.type.shape)),
 }
 
@@ -225,8 +233,11 @@ function lowerWeight(node: Node<WindowGradient>): Call {
   const X = operandOf('x', x)
   const G = L.buffer('g', 'f32', output)
   const D = L.buffer('dw', 'f32', imagesOf(a.shape), 'write')
+  const before = node.inputs[2]
+  const S = L.buffer('before', 'f32', imagesOf(a.shape))
   const sumOf = (grp: Expr, o: Expr, kh: Expr, kw: Expr, c: Expr): Stmt[] => {
-    const [start, sum] = L.declare('acc', L.float(0))
+    const place = weightAt<Expr>(a, L.add(L.mul(grp, outputs), o), kh, kw, c, L.int(0))
+    const [start, sum] = L.declare('acc', before ? L.load(S, ...place) : L.float(0))
     const out = L.add(L.mul(grp, outputs), o)
     const pixel = (d: 0 | 1, at: Expr, k: Expr) =>
       L.add(L.add(L.mul(at, a.stride[d]), L.mul(k, a.dilation[d])), -a.pad[d])
@@ -246,7 +257,7 @@ function lowerWeight(node: Node<WindowGradient>): Call {
           )
         }),
       ),
-      L.store(D, [...weightAt<Expr>(a, out, kh, kw, c, L.int(0))], sum),
+      L.store(D, [...place], sum),
     ]
   }
   const body = a.depthwise
@@ -257,14 +268,15 @@ function lowerWeight(node: Node<WindowGradient>): Call {
         sumOf(grp, o, kh, kw, c),
       )
   return {
-    kernel: L.kernel('conv_weight_gradient', [...X.bufs, G, D], ...X.head, body),
-    args: [...X.args, { value: g }, { value: node.outputs[0] }],
+    kernel: L.kernel('conv_weight_gradient', [...X.bufs, G, ...(before ? [S] : []), D], ...X.head, body),
+    args: [...X.args, { value: g }, ...(before ? [{ value: before }] : []), { value: node.outputs[0] }],
   }
 }
 
 /**
  * The gradient of a convolution's weights: x[N, H, W, C], g[N, OH, OW, O] -> weights (`shape`). f32, x also i8, with its zero
  * point taken off; the order of each sum is image, row, column of the output. Shapes of other ranks are rows of pixels [..., C].
+ * A third input as for `convInputGradient`.
  */
 export const convWeightGradient: Op<WindowGradient> = {
   name: 'conv_weight_gradient',
@@ -272,13 +284,13 @@ export const convWeightGradient: Op<WindowGradient> = {
   infer,
   check: (node) => expectImages(node, 0),
 
-  eval(node, [x, g]) {
+  eval(node, [x, g, before]) {
     const [X, G] = [operandNumbers(node.inputs[0]!, x), numbers(g)]
     const a = node.attrs
     const weights = imagesOf(a.shape)
     const [xs, gs] = node.inputs.map((v) => imagesOf(v!.type.shape))
     const { image, output, kernel, inputs, outputs } = sizesOf(xs, gs, weights, a)
-    const D = new Float32Array(count(a.shape))
+    const D = before ? Float32Array.from(before as Float32Array) : new Float32Array(count(a.shape))
     for (let n = 0; n < image[0]; n++)
       for (let oh = 0; oh < output[1]; oh++)
         for (let ow = 0; ow < output[2]; ow++)
@@ -296,5 +308,6 @@ export const convWeightGradient: Op<WindowGradient> = {
   },
 
   lower: lowerWeight,
+  inPlace: ({ inputs }) => (inputs[2] ? [2] : []),
   cost: (node) => costOf(node, macsOf(node, node.inputs[1]!.type.shape, node.attrs.shape)),
 }

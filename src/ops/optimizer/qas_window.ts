@@ -5,11 +5,11 @@ import { bug } from '../../errors.ts'
 import type { Node, Value } from '../../ir/graph.ts'
 import type { Attrs, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import type { Elem } from '../../loops/ir.ts'
+import type { Elem, Expr } from '../../loops/ir.ts'
 import { mapStmt } from '../../loops/walk.ts'
 import { costOf, expectInputs, expectOutputs } from '../check.ts'
 import { convWeightGradient, imagesOf, type WindowGradient } from '../gradients/window.ts'
-import { type QasSgd, qasSgd, storedUpdate } from './qas.ts'
+import { partBuffer, type QasSgd, qasSgd, storedUpdate } from './qas.ts'
 
 export type QasSgdWindow = Attrs & WindowGradient & QasSgd
 
@@ -52,25 +52,34 @@ export const qasSgdWindow: Op<QasSgdWindow> = {
     const { kernel, args } = convWeightGradient.lower(gradient)
     const D = kernel.bufs.at(-1) ?? bug('a gradient is written nowhere')
     const param = node.inputs[0]!
-    const P = L.buffer('p', param.type.dtype as Elem, imagesOf(shape), 'write')
     const u = storedUpdate(update)
-    const along = shape.length === 4 || axis === 0 ? axis : 3
+    const image = (d: number) => (shape.length === 4 || d === 0 ? d : 3)
+    const along = image(axis)
+    const part = node.attrs.part && { ...node.attrs.part, axis: image(node.attrs.part.axis) }
+    const whole = L.buffer('p', param.type.dtype as Elem, imagesOf(shape), 'write')
+    const {
+      buf: P,
+      arg,
+      at,
+    } = part
+      ? partBuffer(param, imagesOf(shape), imagesOf(param.type.shape), part)
+      : { buf: whole, arg: { value: param }, at: (i: readonly Expr[]) => i }
     const body = mapStmt(
       kernel.body,
       (e) => e,
       (s) =>
         s.s === 'store' && s.buf === D.name
-          ? L.block(...u.element(P, s.at, scale.length === 1 ? L.int(0) : s.at[along], s.value))
+          ? L.block(...u.element(P, at(s.at), scale.length === 1 ? L.int(0) : s.at[along], s.value))
           : s,
     )
     return {
       kernel: L.kernel(
-        `qas_sgd_window_${node.attrs.rounding}`,
+        `qas_sgd_window_${part ? 'part_' : ''}${node.attrs.rounding}`,
         [...kernel.bufs.slice(0, -1), ...u.bufs, P],
         ...u.head,
         body,
       ),
-      args: [...args.slice(0, -1), ...u.args, { value: param }],
+      args: [...args.slice(0, -1), ...u.args, arg],
     }
   },
 

@@ -4,7 +4,8 @@
 import type { Node } from '../../ir/graph.ts'
 import type { Arg, Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import type { Buf, Elem, Expr, Stmt } from '../../loops/ir.ts'
+import type { Buf, Expr, Stmt } from '../../loops/ir.ts'
+import { elemOfValue } from '../check.ts'
 import { rangeOf } from '../quant.ts'
 import { overWindow } from '../window.ts'
 import { FLOAT_LOWEST, limitsOf, type Pool, tapsAlong, windowOf } from './op.ts'
@@ -46,7 +47,7 @@ function lowerPool(node: Node<Pool>, counted: boolean, arithmetic: Arithmetic): 
   const [, H, W, C] = x.type.shape
   const [N, OH, OW] = y.type.shape
   const { kernel, stride, pad } = node.attrs
-  const elem = x.type.dtype as Elem
+  const elem = elemOfValue(x)
   const limit = limits(node)
   const X = L.buffer('x', elem, x.type.shape)
   const Y = L.buffer('y', elem, y.type.shape, 'write')

@@ -226,7 +226,7 @@ function pool(
       return [Y]
     },
     lower,
-    quantize: () => (name === 'lp_pool2d' ? undefined : { output: 'shared' }),
+    quantize: () => (name === 'lp_pool2d' ? undefined : { output: 'shared', subByte: true }),
     cost: (node) => costOf(node, 0),
     region(node, out) {
       const { kernel, counted } = node.attrs
@@ -261,7 +261,7 @@ function pool(
  */
 export const averagePool2d: Op<Pool> = pool(
   'average_pool2d',
-  ['f32', 'i8', 'u8', 'i16'],
+  ['f32', 'i8', 'u8', 'i16', 'u4', 'u2'],
   {
     tflite: [spelling('AVERAGE_POOL_2D', 1, () => averagePool2d)],
     onnx: [onnxPool('AveragePool', () => averagePool2d)],
@@ -280,7 +280,7 @@ export const averagePool2d: Op<Pool> = pool(
  */
 export const maxPool2d: Op<Pool> = pool(
   'max_pool2d',
-  ['f32', 'i8', 'u8', 'i16'],
+  ['f32', 'i8', 'u8', 'i16', 'u4', 'u2'],
   { tflite: [spelling('MAX_POOL_2D', 17, () => maxPool2d)], onnx: [onnxPool('MaxPool', () => maxPool2d)] },
   lowerMax,
   (elements, float, _, __, dtype) =>

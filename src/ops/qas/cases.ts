@@ -44,6 +44,30 @@ export const cases: readonly OpCase[] = [
       ),
     ),
   ]),
+  opCase('masked convolution to bytes of bits', (b) =>
+    b.add(
+      maskedConv2d,
+      [b.input('x', i8([1, 5, 4, 4], 0.05, -3)), b.weights('w', [16, 3, 3, 4], 0.02, 0), b.bias('b', 16, 4000)],
+      { ...window, groups: 1, clamp: {} },
+      NARROW,
+    ),
+  ),
+  opCase('masked depthwise convolution to bytes of bits', (b) =>
+    b.add(
+      maskedDepthwiseConv2d,
+      [b.input('x', i8([2, 5, 4, 8], 0.05, -3)), b.weights('w', [1, 3, 3, 8], 0.02, 3), b.bias('b', 8, 4000)],
+      { ...window, clamp: {} },
+      NARROW,
+    ),
+  ),
+  opCase('masked addition to bytes of bits', (b) =>
+    b.add(
+      maskedAdd,
+      [b.input('x', i8([2, 2, 8], 0.03, 11)), b.input('z', i8([2, 2, 8], 0.07, -20))],
+      { clamp: {} },
+      { quant: quantOf(0.05, 1) },
+    ),
+  ),
   opCase('masked requantisation', (b) =>
     b.add(maskedQuantize, [b.input('x', i8([2, 3, 7], 0.05, -3))], { dtype: 'i8' }, { quant: quantOf(0.03, 5) }),
   ),

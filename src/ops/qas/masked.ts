@@ -6,10 +6,21 @@ import { bug, ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
 import type { Node, TensorType, Value } from '../../ir/graph.ts'
 import type { Attrs, Call, Op } from '../../ir/op.ts'
+import { coefficient } from '../../loops/affine.ts'
 import { requant } from '../../loops/arith.ts'
 import * as L from '../../loops/build.ts'
-import { count, type Data, type Expr, type Stmt } from '../../loops/ir.ts'
-import { mapStmt } from '../../loops/walk.ts'
+import { type Buf, count, type Data, type Expr, type Stmt } from '../../loops/ir.ts'
+import {
+  declared,
+  type For,
+  inside,
+  mapStmt,
+  rename,
+  replace,
+  substitute,
+  substituteExpr,
+  visit,
+} from '../../loops/walk.ts'
 import { type Accumulating, multipliers, numbers } from '../accumulate.ts'
 import { broadcastEval } from '../binary/broadcast.ts'
 import { add, type Binary } from '../binary/op.ts'
@@ -18,6 +29,8 @@ import { conv2d } from '../conv2d/op.ts'
 import { depthwiseConv2d } from '../depthwise/op.ts'
 import { scaleProduct } from '../fully_connected/lower.ts'
 import { fullyConnected } from '../fully_connected/op.ts'
+import { partialConv2d } from '../partial/conv2d.ts'
+import { partialDepthwiseConv2d } from '../partial/depthwise.ts'
 import { type Clamp, clampRange, expectDtype } from '../quant.ts'
 import { requantizeMultiplier } from '../quantize/lower.ts'
 import { type Quantize, quantize } from '../quantize/op.ts'
@@ -36,39 +49,96 @@ function unclamped(value: Expr): { readonly before: Expr; readonly lo: Expr; rea
   return bug('a result is stored that is not clamped')
 }
 
+/** The innermost loop of independent iterations that stores neighbours of `buf` one after the other. */
+function runOf(body: Stmt, { name, shape }: Buf): For | undefined {
+  let run: For | undefined
+  const go = (s: Stmt, loop: For | undefined): void => {
+    if (s.s === 'store' && s.buf === name && loop) {
+      const last = s.at.length - 1
+      const step = s.at.map((e) => coefficient(e, loop.v))
+      const neighbours = step.every((c, d) => c === (d === last ? 1 : 0))
+      if (neighbours && loop.extent === shape[last]) run = loop
+    }
+    for (const t of inside(s)) go(t, s.s === 'for' && s.parallel ? s : s.s === 'for' ? undefined : loop)
+  }
+  go(body, undefined)
+  return run
+}
+
+/**
+ * The plain operator's loops, in which each result goes through `within` before it is clamped. Bits are kept in eight bytes until
+ * there are eight of them; where the neighbours of one run of stores are no whole bytes, each bit is put where it belongs.
+ */
 function lowerMasked({ kernel, args }: Call, mask: Value, n: number): Call {
   const Y = kernel.bufs.find((b) => b.access === 'write') ?? bug(`kernel ${kernel.name} writes nothing`)
   const bytes = Math.ceil(n / 8)
-  const inside = L.buffer('inside', 'u8', [bytes * 8], 'scratch')
   const M = L.buffer('mask', 'u8', [bytes], 'write')
-  const body = mapStmt(
-    kernel.body,
-    (e) => e,
-    (s): Stmt => {
-      if (s.s !== 'store' || s.buf !== Y.name) return s
-      const { before, lo, hi } = unclamped(s.value)
-      const [declare, v] = L.declare('before', before)
-      const at = s.at.reduce<Expr>((i, k, d) => L.add(L.mul(i, Y.shape[d]), k), L.int(0))
-      const within = L.and(L.ge(v, lo), L.op('le', v, hi))
-      return L.block(declare, L.store(Y, s.at, L.clamp(v, lo, hi)), L.store(inside, [at], within))
-    },
-  )
-  const rest = L.loop('rest', bytes * 8 - n, (i) => L.store(inside, [L.add(i, n)], 0))
-  const pack = L.parallel('byte', bytes, (j) => {
-    const bit = (k: number) => L.load(inside, L.add(L.mul(j, 8), k))
-    const whole = [1, 2, 3, 4, 5, 6, 7].reduce((all, k) => L.op('or', all, L.op('shl', bit(k), k)), bit(0))
-    return L.store(M, [j], whole)
-  })
-  return {
-    kernel: L.kernel(
-      `masked_${kernel.name}`,
-      [...kernel.bufs, M, inside],
+  const eight = L.buffer('inside', 'i8', [8], 'scratch')
+  const place = (at: readonly Expr[]) => at.reduce<Expr>((i, k, d) => L.add(L.mul(i, Y.shape[d]), k), L.int(0))
+  const keeping = (body: Stmt, keep: (within: Expr, at: readonly Expr[]) => Stmt): Stmt =>
+    mapStmt(
       body,
-      ...(bytes * 8 > n ? [rest] : []),
-      pack,
-    ),
+      (e) => e,
+      (s): Stmt => {
+        if (s.s !== 'store' || s.buf !== Y.name) return s
+        const { before, lo, hi } = unclamped(s.value)
+        const [declare, v] = L.declare('before', before)
+        const within = L.and(L.ge(v, lo), L.op('le', v, hi))
+        return L.block(declare, L.store(Y, s.at, L.clamp(v, lo, hi)), keep(within, s.at))
+      },
+    )
+  const name = `masked_${kernel.name}`
+  const run = runOf(kernel.body, Y)
+  if (!run || (run.extent % 8 !== 0 && run.extent !== n)) {
+    const set = (within: Expr, at: readonly Expr[]): Stmt => {
+      const [declare, i] = L.declare('i', place(at))
+      const byte = L.op('ushr', i, 3)
+      const bit = L.op('shl', within, L.and(i, 7))
+      return L.block(declare, L.store(M, [byte], L.op('or', L.load(M, byte), bit)))
+    }
+    const one = mapStmt(keeping(kernel.body, set), (e) => e, sequential)
+    const clear = L.loop('byte', bytes, (j) => L.store(M, [j], 0))
+    return { kernel: L.kernel(name, [...kernel.bufs, M], clear, one), args: [...args, { value: mask }] }
+  }
+  const group = (first: Expr, size: number, suffix: string): Stmt => {
+    const k = `bit${suffix}`
+    const at = new Map([[run.v, L.add(first, L.ref(k))]])
+    const one = keeping(run.body, (within) => L.store(eight, [L.ref(k)], within))
+    const names = new Map(declared(one).map((v) => [v, `${v}${suffix}`]))
+    const byte = L.op('ushr', place(storedAt(run.body, Y).map((e) => substituteExpr(e, new Map([[run.v, first]])))), 3)
+    const whole = Array.from({ length: size }, (_, i) => L.op('shl', L.load(eight, i), i))
+    return L.block(
+      { s: 'for', v: k, extent: size, parallel: true, body: substitute(rename(one, names), at) },
+      L.store(
+        M,
+        [byte],
+        whole.slice(1).reduce((all, bit) => L.op('or', all, bit), L.load(eight, 0)),
+      ),
+    )
+  }
+  const v = `${run.v}_byte`
+  const rest = run.extent % 8
+  const groups = L.parallel(v, run.extent >> 3, (j) => group(L.mul(j, 8), 8, ''))
+  const grouped = L.block(groups, ...(rest ? [group(L.int(run.extent - rest), rest, '_r')] : []))
+  return {
+    kernel: replace(L.kernel(name, [...kernel.bufs, M, eight], kernel.body), run, grouped),
     args: [...args, { value: mask }, { scratch: true }],
   }
+}
+
+function sequential(s: Stmt): Stmt {
+  if (s.s !== 'for') return s
+  const { parallel: _, ...loop } = s
+  return loop
+}
+
+/** Where `body` stores into `buf`. */
+function storedAt(body: Stmt, buf: Buf): readonly Expr[] {
+  let at: readonly Expr[] | undefined
+  visit(body, (s) => {
+    if (s.s === 'store' && s.buf === buf.name) at = s.at
+  })
+  return at ?? bug(`nothing is stored into ${buf.name}`)
 }
 
 /** `base` on int8, with the mask as a second output; `before` computes the requantised values, zero point added. */
@@ -139,6 +209,10 @@ function maskedSum<A extends Accumulating>(base: Op<A>, product: (node: Node<A>)
 export const maskedConv2d = maskedSum(conv2d, () => 'f64')
 /** depthwise_conv2d of int8 and its mask. */
 export const maskedDepthwiseConv2d = maskedSum(depthwiseConv2d, () => 'f64')
+/** partial_conv2d of int8 and its mask. */
+export const maskedPartialConv2d = maskedSum(partialConv2d, () => 'f64')
+/** partial_depthwise_conv2d of int8 and its mask. */
+export const maskedPartialDepthwiseConv2d = maskedSum(partialDepthwiseConv2d, () => 'f64')
 /** fully_connected of int8 and its mask. */
 export const maskedFullyConnected = maskedSum(fullyConnected, scaleProduct)
 /** add of int8 and its mask. */
@@ -161,6 +235,8 @@ export const maskedQuantize: Op<Quantize> = masked(quantize, (node, [x]) => {
 const MASKED: ReadonlyMap<object, Op> = new Map<object, unknown>([
   [conv2d, maskedConv2d],
   [depthwiseConv2d, maskedDepthwiseConv2d],
+  [partialConv2d, maskedPartialConv2d],
+  [partialDepthwiseConv2d, maskedPartialDepthwiseConv2d],
   [fullyConnected, maskedFullyConnected],
   [add, maskedAdd],
   [quantize, maskedQuantize],
@@ -169,4 +245,11 @@ const MASKED: ReadonlyMap<object, Op> = new Map<object, unknown>([
 /** The operator that computes the mask as well; undefined where there is none. */
 export function maskedOf(op: Op): Op | undefined {
   return MASKED.get(op)
+}
+
+const PLAIN: ReadonlyMap<object, Op> = new Map([...MASKED].map(([plain, op]) => [op, plain as Op]))
+
+/** The operator without the mask; undefined where `op` computes none. */
+export function plainOf(op: Op): Op | undefined {
+  return PLAIN.get(op)
 }

@@ -11,7 +11,7 @@ import { count, newData } from '../../loops/ir.ts'
 import { numbers } from '../accumulate.ts'
 import { cast } from '../cast/op.ts'
 import { costOf, expectInputs, expectOutputs, outputElem } from '../check.ts'
-import { shaped } from '../elementwise.ts'
+import { ELEMENTWISE, shaped } from '../elementwise.ts'
 import { expectDtype, perTensor, rangeOf, roundAway } from '../quant.ts'
 import { lowerDequantize, lowerQuantize, requantizeMultiplier } from './lower.ts'
 
@@ -19,7 +19,7 @@ import { lowerDequantize, lowerQuantize, requantizeMultiplier } from './lower.ts
 export type Quantize = Attrs & { readonly dtype: DType; readonly ties?: 'even' }
 export type Dequantize = Record<string, never>
 
-const STORED: readonly DType[] = ['i8', 'u8', 'i16']
+const STORED: readonly DType[] = ['i8', 'u8', 'i16', 'u4', 'u2']
 
 /**
  * Whether dequantising and quantising again gives every stored value back. The float32 product and quotient are each off
@@ -90,6 +90,7 @@ export const quantize: Op<Quantize> = {
   lower: lowerQuantize,
   cost: (node) => costOf(node, 0),
   permute: ({ attrs }, perm) => ({ attrs, perm }),
+  region: ELEMENTWISE.region,
   inPlace: (node) => (bytesOf(node.inputs[0]!.type) === bytesOf(node.outputs[0].type) ? [0] : []),
 
   effect(node) {
@@ -145,4 +146,5 @@ export const dequantize: Op<Dequantize> = {
   cost: (node) => costOf(node, 0),
   effect: () => ({ does: 'dequantize' }),
   permute: ({ attrs }, perm) => ({ attrs, perm }),
+  region: ELEMENTWISE.region,
 }

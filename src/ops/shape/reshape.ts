@@ -71,6 +71,8 @@ export const reshape: Op<Reshape> = {
     ],
   },
 
+  rebatch: ({ attrs: { shape } }, times) => ({ shape: shape.map((d, i) => (i === 0 && d > 0 ? d * times : d)) }),
+
   infer([x], { shape }) {
     const known = count(shape.filter((d) => d !== -1))
     return [{ ...x!, shape: shape.map((d) => (d === -1 ? count(x!.shape) / known : d)) }]
@@ -106,7 +108,7 @@ export const reshape: Op<Reshape> = {
   },
 
   empty: true,
-  quantize: () => ({ output: 'shared' }),
+  quantize: () => ({ output: 'shared', subByte: true }),
   cost: (node) => costOf(node, 0),
   inPlace: () => [0],
   permute: withoutUnits,

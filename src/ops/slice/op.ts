@@ -3,7 +3,7 @@
 
 import { ModelError } from '../../errors.ts'
 import { layer } from '../../ir/build.ts'
-import type { Node, TensorType } from '../../ir/graph.ts'
+import { type Node, sameQuant, type TensorType } from '../../ir/graph.ts'
 import type { Attrs, Call, Op } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
 import { count, newData } from '../../loops/ir.ts'
@@ -62,8 +62,15 @@ function lower(node: Node<Slice>): Call {
   return { kernel: L.kernel('slice', [X, Y], body), args: [{ value: x }, { value: y }] }
 }
 
-function infer([x]: readonly (TensorType | undefined)[], { size }: Slice): TensorType[] {
-  return [{ ...x!, shape: size }]
+/** The scales of the slices that are taken, where each has its own. */
+function infer([x]: readonly (TensorType | undefined)[], { begin, step, size }: Slice): TensorType[] {
+  const { quant, ...type } = x!
+  if (!quant) return [{ ...type, shape: size }]
+  const { axis = 0, scale, zero } = quant
+  if (scale.length === 1) return [{ ...type, shape: size, quant }]
+  const taken = Array.from({ length: size[axis] ?? 0 }, (_, i) => begin[axis] + step[axis] * i)
+  const own = { scale: Float64Array.from(taken, (i) => scale[i]), zero: Int32Array.from(taken, (i) => zero[i]) }
+  return [{ ...type, shape: size, quant: { ...quant, ...own } }]
 }
 
 /**
@@ -105,6 +112,12 @@ export const slice: Op<Slice> = {
 
   infer,
 
+  /** What is taken whole stays whole. */
+  rebatch({ inputs, attrs }, times) {
+    const all = attrs.begin[0] === 0 && attrs.step[0] === 1 && attrs.size[0] === inputs[0]!.type.shape[0]
+    return { ...attrs, size: attrs.size.map((n, d) => (d === 0 && all ? n * times : n)) }
+  },
+
   check(node) {
     const where = layer(node)
     expectInputs(node, 1)
@@ -124,8 +137,10 @@ export const slice: Op<Slice> = {
           `takes ${size[d]} elements from ${begin[d]} in steps of ${step[d]} along axis ${d}, which has ${extent}`,
         )
     })
-    expectOutputs(node, infer([node.inputs[0]!.type], node.attrs))
-    expectMoved(node)
+    const [y] = infer([node.inputs[0]!.type], node.attrs)
+    expectOutputs(node, [y])
+    const perSlice = (node.inputs[0]!.type.quant?.scale.length ?? 1) > 1
+    if (!perSlice || !sameQuant(y.quant, node.outputs[0].type.quant)) expectMoved(node)
   },
 
   eval(node, [x]) {

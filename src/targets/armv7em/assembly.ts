@@ -34,10 +34,15 @@ export function setConstant(to: number, value: number): string[] {
 }
 
 /** The body between saving and restoring registers, with `words` of r0 and up on the stack at [sp]. */
-export function routine(name: string, saved: number, body: readonly string[]): Routine {
+export function routine(
+  name: string,
+  saved: number,
+  body: readonly string[],
+  machine: Routine['machine'] = 'armv7e-m',
+): Routine {
   const kept = [0, 1, 2, 3].slice(0, saved)
   return {
-    machine: 'armv7e-m',
+    machine,
     name,
     text: [
       'push {r4, r5, r6, r7, r8, r9, r10, r11, lr}',
@@ -47,4 +52,14 @@ export function routine(name: string, saved: number, body: readonly string[]): R
       'pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}',
     ].join('\n'),
   }
+}
+
+/** `s0-s7` of neighbouring registers of single precision. */
+export function singles(first: number, count: number): string {
+  return count === 1 ? `{s${first}}` : `{s${first}-s${first + count - 1}}`
+}
+
+/** The same for single precision: all 32 registers are free. */
+export function floatRoutine(name: string, body: readonly string[]): Routine {
+  return routine(name, 0, ['vpush {d8-d15}', ...body, 'vpop {d8-d15}'], 'armv7e-m.fp')
 }

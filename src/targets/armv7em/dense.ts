@@ -13,6 +13,8 @@ import type { Recipe } from '../target.ts'
 import {
   fillMeans,
   fillRoutine,
+  packMeans,
+  packRoutine,
   type Row,
   rowCost,
   rowMeans,
@@ -23,7 +25,7 @@ import {
   widenRoutine,
 } from './gather.ts'
 import { type Channel, epilogueWords, type Form, shortForm } from './requantize.ts'
-import { TILES, type Tile, tileCost, tileMeans, tileRoutine } from './tile.ts'
+import { storedWords, TILES, type Tile, tileCost, tileMeans, tileRoutine } from './tile.ts'
 import { type Totals, totalsCost, totalsMeans, totalsRoutine, totalWeight, totalWords } from './weight_zero.ts'
 
 /** An index into the buffer as one row of elements. */
@@ -67,11 +69,11 @@ export interface Windows<S extends Products = SumOfProducts> {
   readonly y: Affine
 }
 
-/** `dilated`: columns of a window need not be neighbours. */
-export function windowsOf<S extends Products>(s: S, dilated = false): Windows<S> | undefined {
+/** `apart`: neither columns of a window nor outputs of a line need be neighbours. */
+export function windowsOf<S extends Products>(s: S, apart = false): Windows<S> | undefined {
   const { shape } = s.x.buf
   const rank = shape.length
-  const channels = s.bias.length
+  const { channels } = s
   const channelLoop = s.outputs.find((l) => s.channel.terms.get(l.v) === 1)
   const numbered = s.channel.base === 0 && s.channel.terms.size === (channelLoop ? 1 : 0)
   if (!numbered || (channelLoop?.extent ?? 1) !== channels) return undefined
@@ -86,14 +88,15 @@ export function windowsOf<S extends Products>(s: S, dilated = false): Windows<S>
   if (last.base !== 0 || last.terms.size !== (depthLoop ? 1 : 0) || (depthLoop?.extent ?? 1) !== depth) return undefined
   const [column, row] = [s.x.at[rank - 2], s.x.at[rank - 3]]
   const rest = s.window.filter((l) => l !== depthLoop)
-  const columns = rest.find((l) => (dilated ? step(column, l) > 0 : step(column, l) === 1))
-  const apart = columns && step(column, columns) > 1 && { extent: columns.extent, step: step(column, columns) * depth }
+  const columns = rest.find((l) => (apart ? step(column, l) > 0 : step(column, l) === 1))
+  const dilated = columns &&
+    step(column, columns) > 1 && { extent: columns.extent, step: step(column, columns) * depth }
   const rows = rest.find((l) => l !== columns)
   if (rest.length > 2 || (rows && !row?.terms.has(rows.v))) return undefined
   const line = outputs.find((l) => step(column, l) !== 0)
   const names = new Set([line?.v, columns?.v])
   if (column && [...column.terms.keys()].some((v) => !names.has(v))) return undefined
-  if (line && step(y, line) !== channels) return undefined
+  if (line && !apart && step(y, line) !== channels) return undefined
   if (s.padded.some((d) => d !== rank - 2 && d !== rank - 3)) return undefined
   return {
     s,
@@ -102,8 +105,8 @@ export function windowsOf<S extends Products>(s: S, dilated = false): Windows<S>
     line,
     around: outputs.filter((l) => l !== line),
     rows,
-    ...(apart && { columns: apart }),
-    length: (apart ? 1 : (columns?.extent ?? 1)) * depth,
+    ...(dilated && { columns: dilated }),
+    length: (dilated ? 1 : (columns?.extent ?? 1)) * depth,
     depth,
     width: shape[rank - 2] ?? 1,
     column,
@@ -117,9 +120,10 @@ export function windowsOf<S extends Products>(s: S, dilated = false): Windows<S>
 export interface Source {
   readonly around: readonly For[]
   readonly pixels: number
-  /** Elements from one pixel's window to the next, and from one row of a window to the next. */
+  /** Elements from one pixel's window to the next, from one row of a window to the next, and from one output to the next. */
   readonly stride: number
   readonly step: number
+  readonly to: number
   readonly strip?: { readonly width: number; readonly row: Row; readonly start: Affine }
 }
 
@@ -127,16 +131,18 @@ export interface Source {
 export function direct({ around, line, rows, x, y, channels }: Windows<Products>): Source {
   let pixels = line?.extent ?? 1
   let stride = step(x, line)
+  const to = line ? step(y, line) : channels
   const left = [...around].sort((p, q) => step(y, p) - step(y, q))
-  while (left.length && !rows && step(y, left[0]) === channels * pixels) {
+  while (left.length && !rows && step(y, left[0]) === to * pixels) {
     if (pixels === 1) stride = step(x, left[0])
     else if (step(x, left[0]) !== stride * pixels) break
     pixels *= left.shift()!.extent
   }
-  return { around: around.filter((l) => left.includes(l)), pixels, stride, step: step(x, rows) }
+  return { around: around.filter((l) => left.includes(l)), pixels, stride, step: step(x, rows), to }
 }
 
-export function strip({ around, line, columns: apart, length, depth, width, column, x }: Windows<Products>): Source {
+export function strip(windows: Windows<Products>): Source {
+  const { around, line, columns: apart, length, depth, width, column, x, y, channels } = windows
   const pixels = line?.extent ?? 1
   const stride = step(x, line)
   const at = column?.base ?? 0
@@ -154,6 +160,7 @@ export function strip({ around, line, columns: apart, length, depth, width, colu
     pixels,
     stride,
     step: bytes,
+    to: line ? step(y, line) : channels,
     strip: { width: bytes, row: { ...row, behind: bytes - row.before - row.copied }, start },
   }
 }
@@ -198,20 +205,22 @@ function pack(
   groups: readonly number[],
   inputs: number,
 ) {
-  const { channels: C, words } = tile
+  const { channels: C, plain, bits } = tile
   const own = epilogueWords(tile.form)
-  const size = C + words * C + C * own
+  const stored = storedWords(tile)
+  const size = C + stored * C + C * own
   const data = new Int32Array(groups.length * size)
   groups.forEach((first, g) => {
     for (let c = 0; c < C; c++) {
       const w = weights[first + c]
       let [start, even, odd] = [s.bias[first + c] + inputs * s.zeroX * s.zeroW, 0, 0]
-      for (let k = w.length / 4; k < words; k++) data[g * size + C + k * C + c] = totalWeight(s.zeroW)!
+      for (let k = stored - plain; k < stored; k++) data[g * size + C + k * C + c] = totalWeight(s.zeroW)!
       for (let k = 0; k < w.length / 4; k++) {
         const [a, b, p, q] = w.subarray(4 * k, 4 * k + 4)
         even += a + p
         odd += b + q
-        data[g * size + C + k * C + c] = ((256 * a + b) & 0xffff) | ((256 * p + q) << 16)
+        const word = ((256 * a + b) & 0xffff) | ((256 * p + q) << 16)
+        data[g * size + C + Math.floor((k * bits) / 8) * C + c] |= word << ((k * bits) % 8)
       }
       start -= s.zeroX * (even + odd)
       data[g * size + c] = (256 * start - 32768 * even - 255 * odd) | 0
@@ -222,17 +231,23 @@ function pack(
         ...(form.signed ? [negative] : []),
         ...(form.shift === undefined ? [shift] : []),
       ]
-      data.set(numbers, g * size + C + words * C + c * own)
+      data.set(numbers, g * size + C + stored * C + c * own)
     }
   })
   return { data, size }
 }
 
+/** Of stored inputs. */
+function inputsOf({ widths: { x } }: SumOfProducts): readonly [number, number] {
+  return x === 8 ? [-128, 127] : [0, 2 ** x - 1]
+}
+
 export function rangesOf(s: SumOfProducts, weights: readonly (Int8Array | Int16Array)[]): Channel[] {
   return weights.map((row, c) => {
     let [low, high] = [s.bias[c], s.bias[c]]
+    const [least, most] = inputsOf(s)
     for (const w of row) {
-      const [p, q] = [(-128 - s.zeroX) * w, (127 - s.zeroX) * w]
+      const [p, q] = [(least - s.zeroX) * w, (most - s.zeroX) * w]
       low += Math.min(p, q)
       high += Math.max(p, q)
     }
@@ -245,6 +260,16 @@ function centred({ s, length }: Windows, weights: readonly Int8Array[]): readonl
   if (s.zeroW === 0) return weights
   const run = 4 * Math.ceil(length / 4)
   return weights.map((w) => Int16Array.from(w, (v, i) => (i % run < length ? v - s.zeroW : 0)))
+}
+
+/** Outputs are limited by what their type holds alone. */
+export function wholeRange({ low, high, widths: { y } }: SumOfProducts): boolean {
+  return y === 8 ? low === -128 && high === 127 : low === 0 && high === 2 ** y - 1
+}
+
+/** Pixels below 8 bits begin at bytes: they have a multiple of four channels. */
+function byFours({ s: { widths }, depth, channels }: Windows): boolean {
+  return (widths.x === 8 || depth % 4 === 0) && (widths.y === 8 || channels % 4 === 0)
 }
 
 interface Choice {
@@ -261,7 +286,8 @@ function choose(windows: Windows, form: Form): Choice | undefined {
   const words = Math.ceil(length / 4)
   const runs = rows?.extent ?? 1
   const apart = runs > 1 && windows.around.length === 0 && runs <= UNROLLED
-  const whole = s.padded.length === 0 && length % 4 === 0 && !apart
+  const { x, w: bits, y: to } = s.widths
+  const whole = s.padded.length === 0 && length % 4 === 0 && !apart && x === 8 && to === 8
   let best: { cost: number; choice: Choice } | undefined
   for (const source of [...(whole ? [direct(windows)] : []), strip(windows)])
     for (const [pixels, size] of TILES) {
@@ -269,11 +295,11 @@ function choose(windows: Windows, form: Form): Choice | undefined {
       const widen = { pixels, runs, words, step: source.step, stride: source.stride }
       const totals = s.zeroW === 0 ? undefined : { ...widen, last: length - 4 * (words - 1) }
       const more = totals ? totalWords(totals) : 0
-      const tile = { pixels, channels: size, words: words * runs + more, stride: channels, form }
+      const tile = { pixels, channels: size, words: words * runs + more, plain: more, bits, to, stride: channels, form }
       const groups = groupsOf(channels, size).length
       const turns = Math.ceil(source.pixels / pixels)
       const lines = source.around.reduce((n, l) => n * l.extent, 1)
-      const copies = source.strip ? runs * rowCost(source.strip.row) : 0
+      const copies = source.strip ? runs * rowCost({ ...source.strip.row, bits: x }) : 0
       const gather = widenCost(widen) + (totals ? totalsCost(totals) : 0)
       const cost = lines * (copies + turns * (gather + 20 + tileCost(tile, groups)))
       if (!best || cost < best.cost) best = { cost, choice: { tile, widen, source, ...(totals && { totals }) } }
@@ -281,10 +307,96 @@ function choose(windows: Windows, form: Form): Choice | undefined {
   return best?.choice
 }
 
+/** The byte of an element whose number in one is always 0. */
+function inBytes({ terms, base }: Affine, bits: 8 | 4 | 2): Affine {
+  const per = 8 / bits
+  return { terms: new Map([...terms].map(([v, c]) => [v, c / per])), base: base / per }
+}
+
+/** An index of which only the loops around a line count. */
+export function placesIn(source: Source): (a: Affine) => Expr {
+  const outer = new Set(source.around.map((l) => l.v))
+  return (a) => toExpr({ ...termsWhere(a, (v) => outer.has(v)), base: a.base })
+}
+
+/** Buffers that lines are read from: the input, and rows of it with the padding around them. */
+export interface Lines {
+  readonly x: Buf
+  readonly rows: Buf
+  /** The zero point. */
+  readonly zero: Expr
+  /** Of an element of x, and what happens to a line when it is done. */
+  readonly bits?: 8 | 4 | 2
+  readonly behind?: Stmt
+}
+
+/**
+ * All lines of outputs, `height` pixels at a time: `part` is given where their windows are read, and the first one's number. The
+ * last pixels of a line come twice where the line is no multiple of `height`.
+ */
+export function overLines(
+  windows: Windows<Products>,
+  source: Source,
+  height: number,
+  runs: number,
+  { x, rows, zero, bits = 8, behind = L.block() }: Lines,
+  name: (base: string) => string,
+  part: (read: Buf, from: Expr, first: Expr) => Stmt[],
+): Stmt {
+  const outer = new Set(source.around.map((l) => l.v))
+  const places = placesIn(source)
+  const copyRows = (): Stmt => {
+    if (!source.strip) return L.block()
+    const { width } = source.strip
+    const row = { ...source.strip.row, bits }
+    const start = inBytes(source.strip.start, bits)
+    const bytes = L.op('wmul', L.op('and', zero, 255), 0x01010101)
+    const one = (r: Expr): Stmt => {
+      const to = L.mul(r, width)
+      const [index, guard] = [windows.row?.index, windows.row?.extent]
+      const rowTerms = (a: Affine) =>
+        toExpr({ ...termsWhere(a, (v) => outer.has(v) || v === windows.rows?.v), base: a.base })
+      const named = new Map(windows.rows ? [[windows.rows.v, r]] : [])
+      const at = (a: Affine) => substituteExpr(rowTerms(a), named)
+      const copy: Stmt = {
+        s: 'asm',
+        means: rowMeans(row, rows, to, x, at(start), zero, name),
+        routine: rowRoutine(row),
+        args: [L.load(rows, to), L.load(x, at(start)), bytes],
+      }
+      if (!index || guard === undefined) return copy
+      const fill: Stmt = {
+        s: 'asm',
+        means: fillMeans(rows, to, width, zero, name),
+        routine: fillRoutine(width),
+        args: [L.load(rows, to), L.int(0), bytes],
+      }
+      const inside = L.and(L.ge(at(index), 0), L.lt(at(index), guard))
+      return { s: 'if', cond: inside, body: copy, else: fill }
+    }
+    // one line of outputs: its rows may stand apart
+    if (source.around.length === 0 && runs <= UNROLLED)
+      return L.block(...Array.from({ length: runs }, (_, r) => one(L.int(r))))
+    return L.loop(name('r'), runs, one)
+  }
+  const turns = Math.ceil(source.pixels / height)
+  const tiles = L.loop(name('t'), turns, (t) => {
+    const even = source.pixels % height === 0
+    const placed = L.mul(t, height)
+    const [declare, first] = L.declare(name('p'), even ? placed : L.min(placed, source.pixels - height))
+    const from = L.add(L.mul(first, source.stride), source.strip ? 0 : places(windows.x))
+    return [declare, ...part(source.strip ? rows : x, from, first)]
+  })
+  return source.around.reduceRight<Stmt>(
+    (inner, { v, extent }) => ({ s: 'for', v, extent, body: inner }),
+    L.block(copyRows(), tiles, behind),
+  )
+}
+
 function shaped(call: Call): Call | undefined {
-  const s = sumOfProducts(call, { zeroW: true })
+  const s = sumOfProducts(call, { zeroW: true, subByte: true })
   const windows = s && windowsOf(s)
-  if (!windows || s.low !== -128 || s.high !== 127 || totalWeight(s.zeroW) === undefined) return undefined
+  if (!windows || !wholeRange(s) || !byFours(windows) || totalWeight(s.zeroW) === undefined) return undefined
   const weights = Array.from({ length: windows.channels }, (_, c) => channelWords(windows, c))
   // 256 * -128 - 128 has no place in 16 bits
   if (weights.some((w) => w.some((v, i) => i % 2 === 0 && v === -128 && w[i + 1] < 0))) return undefined
@@ -298,13 +410,24 @@ function shaped(call: Call): Call | undefined {
   const name = (base: string) => `${base}${names++}`
   const groups = groupsOf(windows.channels, tile.channels)
   const packed = pack(s, tile, form, weights, groups, widen.runs * windows.length)
-  const x = L.buffer('x', 'i8', [count(s.x.buf.shape)])
+  const { x: bits, y: to } = s.widths
+  const x = L.buffer('x', bits === 8 ? 'i8' : 'u8', [(count(s.x.buf.shape) * bits) / 8])
   const w = L.buffer('w', 'i32', [groups.length, packed.size])
-  const y = L.buffer('y', 'i8', [count(s.y.buf.shape)], 'write')
+  const y = L.buffer('y', to === 8 ? 'i8' : 'u8', [(count(s.y.buf.shape) * to) / 8], 'write')
+  const elements = source.pixels * windows.channels
+  const line = L.buffer('line', 'u8', [elements], 'scratch')
   const px = L.buffer('px', 'i32', [tile.words, 2, tile.pixels], 'scratch')
   const rowsOf = L.buffer('rows', 'i8', [widen.runs * (source.strip?.width ?? 0)], 'scratch')
   const zero = L.buffer('zero', 'i32', [1])
-  const bufs: Buf[] = [x, w, ...(source.strip ? [zero] : []), y, px, ...(source.strip ? [rowsOf] : [])]
+  const bufs: Buf[] = [
+    x,
+    w,
+    ...(source.strip ? [zero] : []),
+    y,
+    px,
+    ...(source.strip ? [rowsOf] : []),
+    ...(to < 8 ? [line] : []),
+  ]
   const args: Arg[] = [
     s.x.arg,
     { data: packed.data },
@@ -312,86 +435,62 @@ function shaped(call: Call): Call | undefined {
     s.y.arg,
     { scratch: true },
     ...(source.strip ? [{ scratch: true } as const] : []),
+    ...(to < 8 ? [{ scratch: true } as const] : []),
   ]
 
-  const outer = new Set(source.around.map((l) => l.v))
-  const place = (a: Affine) => toExpr({ ...termsWhere(a, (v) => outer.has(v)), base: a.base })
-  const copyRows = (): Stmt => {
-    if (!source.strip) return L.block()
-    const { row, start, width } = source.strip
-    const bytes = L.op('wmul', L.op('and', L.load(zero, 0), 255), 0x01010101)
-    const one = (r: Expr): Stmt => {
-      const to = L.mul(r, width)
-      const [index, guard] = [windows.row?.index, windows.row?.extent]
-      const rowTerms = (a: Affine) =>
-        toExpr({ ...termsWhere(a, (v) => outer.has(v) || v === windows.rows?.v), base: a.base })
-      const named = new Map(windows.rows ? [[windows.rows.v, r]] : [])
-      const at = (a: Affine) => substituteExpr(rowTerms(a), named)
-      const copy: Stmt = {
-        s: 'asm',
-        means: rowMeans(row, rowsOf, to, x, at(start), L.load(zero, 0), name),
-        routine: rowRoutine(row),
-        args: [L.load(rowsOf, to), L.load(x, at(start)), bytes],
-      }
-      if (!index || guard === undefined) return copy
-      const fill: Stmt = {
-        s: 'asm',
-        means: fillMeans(rowsOf, to, width, L.load(zero, 0), name),
-        routine: fillRoutine(width),
-        args: [L.load(rowsOf, to), L.int(0), bytes],
-      }
-      const inside = L.and(L.ge(at(index), 0), L.lt(at(index), guard))
-      return { s: 'if', cond: inside, body: copy, else: fill }
-    }
-    // one line of outputs: its rows may stand apart
-    if (source.around.length === 0 && widen.runs <= UNROLLED)
-      return L.block(...Array.from({ length: widen.runs }, (_, r) => one(L.int(r))))
-    return L.loop(name('r'), widen.runs, one)
-  }
-  const turns = Math.ceil(source.pixels / tile.pixels)
-  const tiles = L.loop(name('t'), turns, (t) => {
-    const even = source.pixels % tile.pixels === 0
-    const placed = L.mul(t, tile.pixels)
-    const [declare, first] = L.declare(name('p'), even ? placed : L.min(placed, source.pixels - tile.pixels))
-    const from = L.add(L.mul(first, source.stride), source.strip ? 0 : place(windows.x))
-    const read = source.strip ? rowsOf : x
-    const gather: Stmt = {
-      s: 'asm',
-      means: widenMeans(widen, read, px, from, name),
-      routine: widenRoutine(widen),
-      args: [L.load(read, from), L.load(px, 0, 0, 0)],
-    }
-    const behind = widen.runs * widen.words
-    const total: Stmt = totals
-      ? {
-          s: 'asm',
-          means: totalsMeans(totals, read, px, from, behind, name),
-          routine: totalsRoutine(totals),
-          args: [L.load(read, from), L.load(px, behind, 0, 0)],
-        }
-      : L.block()
-    const to = L.add(place(windows.y), L.mul(first, tile.stride))
-    const whole = Math.floor(windows.channels / tile.channels)
-    const part = (group: number, n: number, channel: number): Stmt => ({
-      s: 'asm',
-      means: tileMeans(tile, px, w, y, group, n, L.add(to, channel), name),
-      routine: tileRoutine(tile),
-      args: [L.load(px, 0, 0, 0), L.load(w, group, 0), L.load(y, L.add(to, channel)), L.int(n)],
-    })
-    return [
-      declare,
-      gather,
-      total,
-      part(0, whole, 0),
-      ...(groups.length > whole ? [part(whole, 1, windows.channels - tile.channels)] : []),
-    ]
+  const places = placesIn(source)
+  const made = to === 8 ? y : line
+  const part = (group: number, n: number, channel: number, at: Expr): Stmt => ({
+    s: 'asm',
+    means: tileMeans(tile, px, w, made, group, n, L.add(at, channel), name),
+    routine: tileRoutine(tile),
+    args: [L.load(px, 0, 0, 0), L.load(w, group, 0), L.load(made, L.add(at, channel)), L.int(n)],
   })
-  const body = source.around.reduceRight<Stmt>(
-    (inner, { v, extent }) => ({ s: 'for', v, extent, body: inner }),
-    L.block(copyRows(), tiles),
+  const behind = widen.runs * widen.words
+  const packLine = (): Stmt => {
+    if (to === 8) return L.block()
+    const at = places(inBytes(windows.y, to))
+    return {
+      s: 'asm',
+      means: packMeans(elements, to, y, at, line, name),
+      routine: packRoutine(elements, to),
+      args: [L.load(y, at), L.load(line, 0)],
+    }
+  }
+  const body = overLines(
+    windows,
+    source,
+    tile.pixels,
+    widen.runs,
+    { x, rows: rowsOf, zero: L.load(zero, 0), bits, behind: packLine() },
+    name,
+    (read, from, first) => {
+      const gather: Stmt = {
+        s: 'asm',
+        means: widenMeans(widen, read, px, from, name),
+        routine: widenRoutine(widen),
+        args: [L.load(read, from), L.load(px, 0, 0, 0)],
+      }
+      const total: Stmt = totals
+        ? {
+            s: 'asm',
+            means: totalsMeans(totals, read, px, from, behind, name),
+            routine: totalsRoutine(totals),
+            args: [L.load(read, from), L.load(px, behind, 0, 0)],
+          }
+        : L.block()
+      const at = L.add(to === 8 ? places(windows.y) : 0, L.mul(first, tile.stride))
+      const whole = Math.floor(windows.channels / tile.channels)
+      return [
+        gather,
+        total,
+        part(0, whole, 0, at),
+        ...(groups.length > whole ? [part(whole, 1, windows.channels - tile.channels, at)] : []),
+      ]
+    },
   )
   return { kernel: L.kernel(call.kernel.name, bufs, body), args }
 }
 
 /** Tiles of pixels by channels. */
-export const dense: Recipe = { name: 'tiles of smlad', apply: shaped }
+export const dense: Recipe = { name: 'tiles of smlad', subByte: true, apply: shaped }

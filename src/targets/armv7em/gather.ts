@@ -3,6 +3,7 @@
 
 import * as L from '../../loops/build.ts'
 import type { Buf, Expr, Routine, Stmt } from '../../loops/ir.ts'
+import { elementIn } from '../../loops/sub_byte.ts'
 import { addConstant, LR, reg, routine } from './assembly.ts'
 
 /** The windows of `pixels` neighbours: each is `runs` runs of `words` words. Distances are in bytes. */
@@ -83,9 +84,12 @@ export interface Row {
   readonly behind: number
   /** Everything stands at words. */
   readonly aligned: boolean
+  /** Of an element of the input: below 8 the row is unpacked, four elements at a time. */
+  readonly bits?: 8 | 4 | 2
 }
 
-export function rowCost({ before, copied, behind, aligned }: Row): number {
+export function rowCost({ before, copied, behind, aligned, bits = 8 }: Row): number {
+  if (bits < 8) return 20 + (before + behind) / 4 + copied * 1.6
   return 20 + (before + behind) / 4 + (aligned ? copied / 14 : copied * 0.55)
 }
 
@@ -118,8 +122,33 @@ function copies(count: number, aligned: boolean): string[] {
   ]
 }
 
+/** Four elements of `bits` bits in the low ones of `r` become its bytes. */
+export function spreadBytes(r: string, bits: 4 | 2): string[] {
+  const [far, pairs, near, each] = bits === 4 ? [8, '0x00ff00ff', 4, '0x0f0f0f0f'] : [12, '0x000f000f', 6, '0x03030303']
+  const step = (by: string | number, mask: string | number) => [
+    `orr ${r}, ${r}, ${r}, lsl #${by}`,
+    `and ${r}, ${r}, #${mask}`,
+  ]
+  return [...step(far, pairs), ...step(near, each)]
+}
+
+function unpacks(count: number, bits: 4 | 2): string[] {
+  const load = bits === 4 ? 'ldrh r3, [r1], #2' : 'ldrb r3, [r1], #1'
+  const four = [load, ...spreadBytes('r3', bits), 'str r3, [r0], #4']
+  const groups = count >> 2
+  const twice = groups % 2 === 0 ? 2 : 1
+  const body = Array.from({ length: twice }, () => four).flat()
+  return groups > twice ? [`movw r12, #${groups / twice}`, '1:', ...body, 'subs r12, r12, #1', 'bne 1b'] : body
+}
+
 /** r0: to, r1: from, r2: the zero point in each byte. */
-export function rowRoutine({ before, copied, behind, aligned }: Row): Routine {
+export function rowRoutine({ before, copied, behind, aligned, bits = 8 }: Row): Routine {
+  if (bits < 8)
+    return routine(`row_${before}_${copied}_${behind}_of_${bits}`, 0, [
+      ...fills(before),
+      ...unpacks(copied, bits as 4 | 2),
+      ...fills(behind),
+    ])
   const name = `row_${before}_${copied}_${behind}${aligned ? '' : '_bytes'}`
   return routine(name, 0, [...fills(before), ...copies(copied, aligned), ...fills(behind)])
 }
@@ -129,9 +158,9 @@ export function fillRoutine(count: number, aligned = false): Routine {
   return routine(`fill_${count}${aligned ? '_words' : ''}`, 0, fills(count, aligned))
 }
 
-/** The same in loops: into `strip` at `to`, from `x` at `from`, with `zero` around it. */
+/** The same in loops: into `strip` at `to`, from `x` at `from` (in bytes), with `zero` around it. */
 export function rowMeans(
-  { before, copied, behind }: Row,
+  { before, copied, behind, bits = 8 }: Row,
   strip: Buf,
   to: Expr,
   x: Buf,
@@ -141,9 +170,41 @@ export function rowMeans(
 ): Stmt {
   return L.block(
     fillMeans(strip, to, before, zero, name),
-    L.loop(name('i'), copied, (i) => L.store(strip, [L.add(L.add(to, i), before)], L.load(x, L.add(from, i)))),
+    L.loop(name('i'), copied, (i) => L.store(strip, [L.add(L.add(to, i), before)], elementAt(x, from, i, bits))),
     fillMeans(strip, L.add(to, before + copied), behind, zero, name),
   )
+}
+
+/** Element `i` behind byte `from`. */
+export function elementAt(x: Buf, from: Expr, i: Expr, bits: 8 | 4 | 2): Expr {
+  if (bits === 8) return L.load(x, L.add(from, i))
+  return elementIn(L.load(x, L.add(from, L.op('shr', i, bits === 4 ? 1 : 2))), i, { bits, signed: false })
+}
+
+/** Elements `n` bytes from r1 on become packed at r0. */
+export function packRoutine(n: number, bits: 4 | 2): Routine {
+  const half = ['orr r3, r3, r3, lsr #4', 'uxtb16 r3, r3', 'orr r3, r3, r3, lsr #8', 'strh r3, [r0], #2']
+  const quarter = ['orr r3, r3, r3, lsr #6', 'orr r3, r3, r3, lsr #12', 'strb r3, [r0], #1']
+  const body = ['ldr r3, [r1], #4', ...(bits === 4 ? half : quarter)]
+  const groups = n >> 2
+  const twice = groups % 2 === 0 ? 2 : 1
+  return routine(`pack_${n}_to_${bits}`, 0, [
+    `movw r12, #${groups / twice}`,
+    '1:',
+    ...Array.from({ length: twice }, () => body).flat(),
+    'subs r12, r12, #1',
+    'bne 1b',
+  ])
+}
+
+/** The same in loops: `n` elements of `from`, into `to` from byte `at` on. */
+export function packMeans(n: number, bits: 4 | 2, to: Buf, at: Expr, from: Buf, name: (base: string) => string): Stmt {
+  const per = 8 / bits
+  return L.loop(name('i'), n / per, (i) => {
+    const one = (k: number) => L.op('shl', L.load(from, L.add(L.mul(i, per), k)), k * bits)
+    const byte = Array.from({ length: per }, (_, k) => one(k)).reduce((a, b) => L.op('or', a, b))
+    return L.store(to, [L.add(at, i)], byte)
+  })
 }
 
 /** `count` elements `zero` in `strip` from `to` on. */

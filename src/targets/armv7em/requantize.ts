@@ -66,10 +66,11 @@ interface Step {
   readonly least: number
 }
 
-/** The levels that an accumulator of this channel may or may not reach. */
-function stepsOf(channel: Channel, output: Output): Step[] {
+/** The levels that an accumulator of this channel may or may not reach; `beyond` the limits too, which masks tell apart. */
+function stepsOf(channel: Channel, output: Output, beyond: boolean): Step[] {
+  const { low, high } = output
   const steps: Step[] = []
-  for (let level = output.low + 1; level <= output.high; level++)
+  for (let level = beyond ? low : low + 1; level <= (beyond ? high + 1 : high); level++)
     steps.push({ level, least: Math.min(Math.max(threshold(level, output, channel), channel.low), channel.high + 1) })
   return steps
 }
@@ -102,35 +103,99 @@ function short(
   return undefined
 }
 
+/** A form, and the channels that it is not proved for. */
+export interface Proof {
+  readonly form: Form
+  readonly failed: readonly number[]
+}
+
+interface Proving {
+  /** What the accumulator holds is this times the sum. */
+  readonly gain: number
+  readonly beyond: boolean
+  /** Channels that need not be proved. */
+  readonly failures: number
+}
+
+/** The shortest form that is proved for all but so many channels. */
+function prove(channels: readonly Channel[], output: Output, { gain, beyond, failures }: Proving): Proof | undefined {
+  const most = 2 ** 31 / gain
+  const rows = channels.map((channel): Row => {
+    const steps = stepsOf(channel, output, beyond)
+    const level = (beyond ? output.low - 1 : output.low) + steps.filter((s) => s.least <= channel.low).length
+    const constant = steps.every((s) => s.least <= channel.low || s.least > channel.high)
+    // a sum that leaves 32 bits wraps, and is monotone no more
+    const wraps = channel.low < -(2 ** 31) || channel.high >= 2 ** 31
+    const wide = wraps || (!constant && (channel.low <= -most || channel.high >= most))
+    const own = Math.min(Math.max(Math.log2(gain) - 1 - channel.shift, 1), LONGEST)
+    return { channel, steps, level, constant, wide, own }
+  })
+  if (rows.filter((r) => r.wide).length > failures) return undefined
+  const common = Math.min(LONGEST, ...rows.filter((r) => !r.constant && !r.wide).map((r) => r.own))
+  const wide = rows.filter((r) => r.wide).length
+  let best: Proof | undefined
+  for (const signed of [false, true])
+    for (const one of [common, undefined]) {
+      if (best?.failed.length === wide) return best
+      const proof = proved(rows, signed, one, gain, best ? best.failed.length - 1 : failures)
+      best = proof ?? best
+    }
+  return best
+}
+
+interface Row {
+  readonly channel: Channel
+  readonly steps: readonly Step[]
+  readonly level: number
+  readonly constant: boolean
+  readonly wide: boolean
+  readonly own: number
+}
+
+/** One form for all channels but at most `failures`. */
+function proved(
+  rows: readonly Row[],
+  signed: boolean,
+  one: number | undefined,
+  gain: number,
+  failures: number,
+): Proof | undefined {
+  const failed: number[] = []
+  const channels: Short[] = []
+  for (const [c, { channel, steps, level, constant, wide, own }] of rows.entries()) {
+    const shift = one ?? (constant ? 1 : own)
+    // a product with 0 is 0 whatever the accumulator is
+    const fixed = constant && !wide && { multiplier: 0, offset: level * 2 ** shift, shift, negative: 0 }
+    const found = fixed || (wide ? undefined : short(channel, steps, shift, signed, gain))
+    if (!found) failed.push(c)
+    if (failed.length > failures) return undefined
+    channels.push(found ?? { multiplier: 0, offset: 0, shift, negative: 0 })
+  }
+  return { form: { ...(one !== undefined && { shift: one }), signed, channels }, failed }
+}
+
 /**
  * The shortest form that is proved for every channel, or undefined; always where a changing sum times `gain`, which is what
  * the accumulator holds, may not fit it.
  */
 export function shortForm(channels: readonly Channel[], output: Output, gain = 256): Form | undefined {
-  // a sum that leaves 32 bits wraps, and is monotone no more
-  if (channels.some((c) => c.low < -(2 ** 31) || c.high >= 2 ** 31)) return undefined
-  const rows = channels.map((channel) => {
-    const steps = stepsOf(channel, output)
-    const level = output.low + steps.filter((s) => s.least <= channel.low).length
-    const constant = steps.every((s) => s.least <= channel.low || s.least > channel.high)
-    return { channel, steps, level, constant, own: Math.min(Math.max(Math.log2(gain) - 1 - channel.shift, 1), LONGEST) }
-  })
-  const changing = rows.filter((r) => !r.constant)
-  const most = 2 ** 31 / gain
-  if (changing.some(({ channel: { low, high } }) => low <= -most || high >= most)) return undefined
-  const common = Math.min(LONGEST, ...changing.map((r) => r.own))
-  for (const signed of [false, true])
-    for (const one of [common, undefined]) {
-      const found = rows.map(({ channel, steps, level, constant, own }) => {
-        const shift = one ?? (constant ? 1 : own)
-        // a product with 0 is 0 whatever the accumulator is
-        if (constant) return { multiplier: 0, offset: level * 2 ** shift, shift, negative: 0 }
-        return short(channel, steps, shift, signed, gain)
-      })
-      if (found.every((s) => s !== undefined))
-        return { ...(one !== undefined && { shift: one }), signed, channels: found }
-    }
-  return undefined
+  return prove(channels, output, { gain, beyond: false, failures: 0 })?.form
+}
+
+/** How many channels may be left to plain loops. */
+const FAILURES = 1 / 4
+
+/**
+ * The same for layers with masks: values beyond the limits are told from values at them. Biases and weights may be any with which
+ * the sums are within the channels' ranges.
+ */
+export function shortMaskedForm(channels: readonly Channel[], output: Output, gain: number): Proof | undefined {
+  return prove(channels, output, { gain, beyond: true, failures: Math.floor(channels.length * FAILURES) })
+}
+
+/** The greatest sum of which the value before it is clamped is below the limits, and the least of which it is above. */
+export function beyondLimits(channel: Channel, output: Output): readonly [number, number] {
+  return [threshold(output.low, output, channel) - 1, threshold(output.high + 1, output, channel)]
 }
 
 /** Numbers of a channel in packed data: multiplier, offset, then what is taken from negative sums and the shift, as needed. */
@@ -138,13 +203,29 @@ export function epilogueWords({ shift, signed }: Pick<Form, 'shift' | 'signed'>)
   return 2 + (signed ? 1 : 0) + (shift === undefined ? 1 : 0)
 }
 
-/** The stored output of a sum; `number` gives the channel's packed numbers. */
-export function requantizeMeans(
+/** The value of a sum before it is saturated; `number` gives the channel's packed numbers. */
+export function requantized(
   { shift, signed }: Pick<Form, 'shift' | 'signed'>,
   acc: Expr,
   number: (k: number) => Expr,
 ): Expr {
   const high = L.op('smmla', acc, number(0), number(1))
   const lowered = signed ? L.op('wsub', high, L.op('wmul', L.op('ushr', acc, 31), number(2))) : high
-  return L.clamp(L.op('shr', lowered, shift ?? number(signed ? 3 : 2)), -128, 127)
+  return L.op('shr', lowered, shift ?? number(signed ? 3 : 2))
+}
+
+/** The stored output of a sum, signed with 8 `bits`, unsigned with fewer. */
+export function requantizeMeans(
+  form: Pick<Form, 'shift' | 'signed'>,
+  acc: Expr,
+  number: (k: number) => Expr,
+  bits: 8 | 4 | 2 = 8,
+): Expr {
+  const [low, high] = bits === 8 ? [-128, 127] : [0, 2 ** bits - 1]
+  return L.clamp(requantized(form, acc, number), low, high)
+}
+
+/** Saturates and moves right: what follows the operands' register. */
+export function saturate(r: string, bits: 8 | 4 | 2, shift: string): string {
+  return bits === 8 ? `ssat ${r}, #8, ${r}${shift}` : `usat ${r}, #${bits}, ${r}${shift}`
 }

@@ -1,60 +1,100 @@
-// Sums of products with a window of its own for each channel (depthwise convolutions), four channels in lanes. Two rows of
-// the input, with the padding around them, become one of pairs; a `dot` takes two taps of a column. Where neighbouring
-// outputs are one row apart, two of them share the pairs: taps (0, 1) (2, -) of the first, (-, 0) (1, 2) of the second.
+// Sums of products with a window of its own for each channel (depthwise convolutions), four channels in lanes. A few rows of
+// the input, with the padding around them, are zipped into one, so that one instruction takes as many taps of a column.
+// Where neighbouring rows of outputs need the same rows, a tile has two of them. How rows are zipped and multiplied is what
+// `Zip` says.
 
 import type { Arg, Call } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import { type Buf, count, type Expr, I16X8, type Stmt } from '../../loops/ir.ts'
+import { type Buf, count, type Expr, type Stmt } from '../../loops/ir.ts'
 import { type Axis, type Depthwise, depthwiseOf } from '../armv7em/depthwise.ts'
-import { sumOfProducts } from '../sum_of_products.ts'
+import { type SumOfProducts, sumOfProducts } from '../sum_of_products.ts'
 import type { Recipe } from '../target.ts'
-import { finishOf, type Inputs, inputsOf, packFinish, panelsOf, weightZero } from './finish.ts'
-import { eight } from './requantize.ts'
+import { panelsOf } from './finish.ts'
 
-/** Bytes of pairs at once, about: half of a first-level cache. */
+/** Bytes of zipped rows at once, about: half of a first-level cache. */
 const AT_ONCE = 16384
-/** Columns of outputs that a tile of one row has at most, and one of two; the first that computes fewest of them twice. */
-const COLUMNS = { 1: [8], 2: [4, 5] } as const
 
 const range = (n: number) => Array.from({ length: n }, (_, i) => i)
 
 /** What one pass over an image's rows does. */
-interface Plane {
+export interface Plane {
   readonly row: Axis
   readonly column: Axis
   readonly channels: number
   /** Rows and columns of outputs in a tile. */
   readonly rows: number
   readonly columns: number
-  /** Rows of pairs that a tile reads. */
-  readonly pairs: number
-  /** Columns of a row of pairs. */
+  /** Zipped rows that a tile reads. */
+  readonly zips: number
+  /** Columns of a zipped row. */
   readonly width: number
+  /** First channels of what a tile takes. */
+  readonly panels: readonly number[]
 }
 
-function planeOf({ row, column, channels }: Depthwise): Plane {
-  const rows = row.stride === 1 && row.output > 1 ? 2 : 1
-  const [first, ...others] = COLUMNS[rows].map((most) => Math.ceil(column.output / Math.ceil(column.output / most)))
+/** Names that no other has. */
+export type Name = (base: string) => string
+
+/** How rows become one, and what is made of it. */
+export interface Zip {
+  /** Rows in one. */
+  readonly taps: number
+  readonly z: 'i8' | 'i16'
+  /** Elements of a row that are zipped at once. */
+  readonly step: number
+  /** Weights are asked for by the number of their zipped row, not in a loop over these. */
+  readonly unrolled?: true
+  readonly head: readonly Stmt[]
+  readonly bufs: readonly (readonly [Buf, Arg])[]
+  /** What four elements outside become. */
+  readonly zeros: Expr
+  /** `step` elements of a row of x that begins at `at`, from the i-th on; those of a row that is not `inside` are zero points. */
+  line(x: Buf, at: Expr, inside: Expr, named: (base: string, value: Expr) => Expr): (i: L.E) => Expr
+  /** What is stored for `step` elements of each row, in order. */
+  zip(rows: readonly Expr[], named: (base: string, value: Expr) => Expr): readonly Expr[]
+  /** What the sums of panel's channels start from. */
+  start(panel: Expr): Expr
+  /** The weights of zipped row `zip`, which are zero where undefined: by column of the window and row of outputs. */
+  weights(panel: Expr, zip: L.E, named: (base: string, value: Expr) => Expr): readonly (readonly (Expr | undefined)[])[]
+  /** More taps, each with a weight for every row of outputs, and where its column begins in z for one. */
+  readonly more?: {
+    readonly count: number
+    place(tap: Expr, row: number): Expr
+    weight(panel: Expr, tap: Expr, row: number): Expr
+  }
+  /** Four channels of z. */
+  load(z: Buf, at: Expr): Expr
+  product(sum: Expr, weights: Expr, input: Expr): Expr
+  /** Stores the outputs of `sums[row][column]`; `place` gives the first element of one's channels. */
+  finish(
+    panel: Expr,
+    sums: readonly (readonly Expr[])[],
+    y: Buf,
+    place: (row: number, column: L.E) => Expr,
+    name: Name,
+  ): Stmt
+}
+
+/** What the two ways differ in. */
+export interface Way {
+  readonly name: string
+  /** Rows in one. */
+  readonly taps: number
+  /** Rows of outputs in a tile. */
+  rows(row: Axis): number
+  /** Columns of outputs that a tile has at most, for so many rows; the first that computes fewest of them twice. */
+  readonly columns: Readonly<Record<number, readonly number[]>>
+  zip(d: Depthwise, plane: Plane): Zip | undefined
+}
+
+function planeOf({ row, column, channels }: Depthwise, way: Way): Plane {
+  const rows = row.output > 1 ? way.rows(row) : 1
+  const [first, ...others] = way.columns[rows].map((most) => Math.ceil(column.output / Math.ceil(column.output / most)))
   const computed = (columns: number) => columns * Math.ceil(column.output / columns)
   const columns = others.reduce((best, n) => (computed(n) < computed(best) ? n : best), first)
-  const pairs = Math.ceil((row.taps + (rows - 1) * row.stride) / 2)
-  return { row, column, channels, rows, columns, pairs, width: (column.output - 1) * column.stride + column.taps }
-}
-
-/** Of each panel, row of pairs, tap of a row and row of outputs: two weights of each of four channels. */
-function packWeights({ s, weight }: Depthwise, plane: Plane, panels: readonly number[]): Int8Array {
-  const { row, column, rows, pairs } = plane
-  const data: number[] = []
-  for (const first of panels)
-    for (const pair of range(pairs))
-      for (const kw of range(column.taps))
-        for (const r of range(rows))
-          for (const c of range(4))
-            for (const half of [0, 1]) {
-              const kh = 2 * pair + half - r * row.stride
-              data.push(kh >= 0 && kh < row.taps ? weight(first + c, kh, kw) : s.zeroW)
-            }
-  return Int8Array.from(data)
+  const zips = Math.ceil((row.taps + (rows - 1) * row.stride) / way.taps)
+  const width = (column.output - 1) * column.stride + column.taps
+  return { row, column, channels, rows, columns, zips, width, panels: panelsOf(channels, 4) }
 }
 
 /** Elements of a row of the input that are read. */
@@ -62,209 +102,179 @@ function copiedOf({ column, channels, width }: Plane): number {
   return Math.min(column.input, width - column.before) * channels
 }
 
-/** Row `to` of pairs from two rows of the input, `above` and the one below it, which are zero points outside. */
-function fillPairs(
-  plane: Plane,
-  x: Buf,
-  image: Expr,
-  above: Expr,
-  z: Buf,
-  to: Expr,
-  inputs: Inputs,
-  name: (base: string) => string,
-): Stmt {
-  const { row, column, channels, width } = plane
-  const copied = copiedOf(plane)
-  const before = column.before * channels
+/** Declarations that the statements after them need. */
+function declarations(name: Name) {
   const declared: Stmt[] = []
   const named = (base: string, value: Expr): Expr => {
     const [declare, register] = L.declare(name(base), value)
     declared.push(declare)
     return register
   }
+  return { declared, named }
+}
+
+/** Zipped row `to` from rows of the input, `above` and those below it, which are zero points outside. */
+function fill(plane: Plane, zip: Zip, x: Buf, image: Expr, above: Expr, z: Buf, to: Expr, name: Name): Stmt {
+  const { row, column, channels, width } = plane
+  const copied = copiedOf(plane)
+  const before = column.before * channels
+  const { declared, named } = declarations(name)
+  // where there is none, what comes after is written later
   const pad = (from: number, elements: number) =>
-    elements > 0
-      ? L.loop(name('i'), Math.ceil(elements / 4), (i) =>
-          L.store(z, [L.add(to, L.add(L.mul(i, 8), 2 * from))], inputs.zeros),
-        )
-      : L.block()
-  // outside, any row times 0 and the zero point
-  const line = (h: Expr) => {
+    L.loop(name('i'), Math.max(1, Math.ceil(elements / 4)), (i) =>
+      L.store(z, [L.add(to, L.add(L.mul(i, 4 * zip.taps), zip.taps * from))], zip.zeros),
+    )
+  const lines = range(zip.taps).map((t) => {
+    const h = L.add(above, t)
     const inside = named('inside', L.and(L.ge(h, 0), L.lt(h, row.input)))
     const at = named('line', L.add(image, L.mul(L.clamp(h, 0, row.input - 1), column.input * channels)))
-    const factor = named('factor', eight(L.select(inside, inputs.gain, 0)))
-    const outside = named('outside', eight(L.select(inside, 0, inputs.zero)))
-    return (i: L.E) => L.op('add', L.op('mul', L.loadLanes(x, I16X8, L.add(at, i)), factor), outside)
-  }
-  const [a, b] = [line(above), line(L.add(above, 1))]
+    return zip.line(x, at, inside, named)
+  })
   const some = (i: L.E): Stmt[] => {
-    const at = L.add(to, L.add(L.mul(i, 2), 2 * before))
-    const [declareA, upper] = L.declare(name('a'), a(i))
-    const [declareB, lower] = L.declare(name('b'), b(i))
-    return [
-      declareA,
-      declareB,
-      L.store(z, [at], L.op('zipLow', upper, lower)),
-      L.store(z, [L.add(at, 8)], L.op('zipHigh', upper, lower)),
-    ]
+    const { declared, named } = declarations(name)
+    const at = L.add(to, L.add(L.mul(i, zip.taps), zip.taps * before))
+    const rows = lines.map((line) => named('row', line(i)))
+    const stored = zip.zip(rows, named)
+    const apart = (zip.taps * zip.step) / stored.length
+    return [...declared, ...stored.map((value, k) => L.store(z, [L.add(at, apart * k)], value))]
   }
+  const whole = Math.floor(copied / zip.step)
   return L.block(
     ...declared,
     pad(0, before),
-    L.loop(name('i'), copied >> 3, (i) => some(L.mul(i, 8))),
-    ...(copied % 8 ? some(copied - 8) : []),
+    L.loop(name('i'), whole, (i) => some(L.mul(i, zip.step))),
+    ...some(copied - zip.step),
     pad(before + copied, width * channels - before - copied),
   )
 }
 
-function shaped(call: Call): Call | undefined {
+function shaped(call: Call, way: Way): Call | undefined {
   const s = sumOfProducts(call, { zeroW: true, scale: true })
   const d = s && depthwiseOf(s)
   if (!d || d.channels < 4) return undefined
-  const { channels } = d
-  const finish = finishOf(
-    s,
-    range(channels).map((c) =>
-      range(d.row.taps).flatMap((kh) => range(d.column.taps).map((kw) => d.weight(c, kh, kw) - s.zeroW)),
-    ),
-  )
-  if (!finish) return undefined
-  const plane = planeOf(d)
-  if (copiedOf(plane) < 8) return undefined
-  const { row, column, rows, columns, pairs, width } = plane
-  const panels = panelsOf(channels, 4)
-  const packed = packFinish(finish, panels, 1, columns)
-  const recentre = weightZero(s)
-  const inputs = inputsOf(finish)
+  const plane = planeOf(d, way)
+  const zip = way.zip(d, plane)
+  if (!zip || copiedOf(plane) < zip.step) return undefined
+  const { row, column, channels, rows, columns, zips, width, panels } = plane
+  const { taps } = zip
 
   let names = 0
   const name = (base: string) => `${base}_${names++}`
-  const data = packWeights(d, plane, panels)
   const x = L.buffer('x', 'i8', [count(s.x.buf.shape)])
-  const w = L.buffer('w', 'i8', [data.length])
   const y = L.buffer('y', 'i8', [count(s.y.buf.shape)], 'write')
-  const line = 2 * width * channels
+  const line = taps * width * channels
   // rows of tiles at once
-  const down = (rows * row.stride) / 2
+  const down = (rows * row.stride) / taps
   const all = Math.ceil(row.output / rows)
-  const atOnce = Math.min(all, Math.max(1, Math.floor((AT_ONCE / (2 * line) - pairs) / Math.max(1, down)) + 1))
-  const blocks = Math.ceil(all / atOnce)
+  const bytes = zip.z === 'i8' ? 1 : 2
+  const most = Math.floor((AT_ONCE / (bytes * line) - zips) / Math.max(1, down)) + 1
+  const blocks = Math.ceil(all / Math.min(all, Math.max(1, most)))
   const some = Math.ceil(all / blocks)
-  // rows of pairs of one row of tiles follow those of another where these are a whole number of pairs apart
+  // zipped rows of one row of tiles follow those of another where these are so many rows apart
   const shared = Number.isInteger(down)
-  const lines = shared ? (some - 1) * down + pairs : some * pairs
-  const z = L.buffer('pairs', 'i16', [lines * line + 8], 'scratch')
+  const lines = shared ? (some - 1) * down + zips : some * zips
+  const z = L.buffer('zipped', zip.z, [lines * line + 4 * taps], 'scratch')
 
   const image = (n: Expr): Stmt => {
     const from = L.mul(n, row.input * column.input * channels)
     const out = L.mul(n, row.output * column.output * channels)
     return L.loop(name('b'), blocks, (b) => {
-      const [declareFirst, first] = L.declare(
-        name('first'),
-        all % some === 0 ? L.mul(b, some) : L.op('min', L.mul(b, some), L.int(all - some)),
-      )
-      const top = (t: Expr) => L.sub(L.mul(L.add(first, t), rows * row.stride), row.before)
-      const fillLine = (to: Expr, above: Expr) => fillPairs(plane, x, from, above, z, L.mul(to, line), inputs, name)
-      const fill = shared
-        ? L.loop(name('j'), lines, (j) => fillLine(j, L.add(top(L.int(0)), L.mul(j, 2))))
+      const [declareFirst, first] = L.declare(name('first'), L.op('min', L.mul(b, some), L.int(all - some)))
+      // rows of tiles that share none may overlap, so that the last one ends with the last line
+      const lineOf = (t: Expr) => {
+        const own = L.mul(L.add(first, t), rows)
+        return shared ? own : L.op('min', own, L.int(row.output - rows))
+      }
+      const top = (t: Expr) => L.sub(L.mul(lineOf(t), row.stride), row.before)
+      const fillLine = (to: Expr, above: Expr) => fill(plane, zip, x, from, above, z, L.mul(to, line), name)
+      const fillLines = shared
+        ? L.loop(name('j'), lines, (j) => fillLine(j, L.add(top(L.int(0)), L.mul(j, taps))))
         : L.loop(name('t'), some, (t) =>
-            L.loop(name('j'), pairs, (j) => fillLine(L.add(L.mul(t, pairs), j), L.add(top(t), L.mul(j, 2)))),
+            L.loop(name('j'), zips, (j) => fillLine(L.add(L.mul(t, zips), j), L.add(top(t), L.mul(j, taps)))),
           )
       const tiles = L.loop(name('p'), panels.length, (panel) => {
         const own = L.mul(panel, 4)
-        const [declareChannel, channel] = L.declare(
-          name('c'),
-          channels % 4 === 0 ? own : L.op('min', own, L.int(channels - 4)),
-        )
+        const [declareChannel, channel] = L.declare(name('c'), L.op('min', own, L.int(channels - 4)))
         const lineTiles = L.loop(name('t'), some, (t) =>
           L.loop(name('u'), Math.ceil(column.output / columns), (u) => {
             const at = L.mul(u, columns)
-            const [declareColumn, ow] = L.declare(
-              name('ow'),
-              column.output % columns === 0 ? at : L.op('min', at, L.int(column.output - columns)),
-            )
+            const [declareColumn, ow] = L.declare(name('ow'), L.op('min', at, L.int(column.output - columns)))
             const readAt = L.add(
-              L.mul(t, (shared ? down : pairs) * line),
-              L.add(L.mul(ow, 2 * column.stride * channels), L.mul(channel, 2)),
+              L.mul(t, (shared ? down : zips) * line),
+              L.add(L.mul(ow, taps * column.stride * channels), L.mul(channel, taps)),
             )
-            const oh = L.mul(L.add(first, t), rows)
+            const oh = lineOf(t)
             const to = L.add(out, L.add(L.mul(L.add(L.mul(oh, column.output), ow), channels), channel))
             return [declareColumn, tile(readAt, panel, oh, to)]
           }),
         )
         return [declareChannel, lineTiles]
       })
-      return [declareFirst, fill, tiles]
+      return [declareFirst, fillLines, tiles]
     })
   }
   const tile = (from: Expr, panel: Expr, oh: Expr, to: Expr): Stmt => {
-    const [declareStart, start] = L.declare(name('start'), packed.start(L.mul(panel, 4)))
+    const [declareStart, start] = L.declare(name('start'), zip.start(panel))
     const acc = range(rows).map(() => range(columns).map(() => L.declare(name('acc'), start)))
-    const step = (pair: Expr): Stmt[] => {
-      const at = L.add(L.mul(panel, pairs), pair)
-      const weights = range(column.taps).map((kw) =>
-        range(rows).map((r) =>
-          L.declare(
-            name('w'),
-            recentre.of(L.loadLanes(w, I16X8, L.add(L.mul(at, 8 * column.taps * rows), 8 * (kw * rows + r)))),
-          ),
-        ),
-      )
-      const inputs = range((columns - 1) * column.stride + column.taps).map((i) =>
-        L.declare(name('z'), L.loadLanes(z, I16X8, L.add(L.add(from, L.mul(pair, line)), 2 * i * channels))),
-      )
-      return [
-        ...weights.flat().map(([declare]) => declare),
-        ...inputs.flatMap(([declare, input], i) => {
-          const products: Stmt[] = []
-          for (const u of range(columns)) {
-            const kw = i - u * column.stride
-            if (kw < 0 || kw >= column.taps) continue
-            for (const r of range(rows)) {
-              const [, sum] = acc[r][u]
-              products.push(L.set(sum, L.op('wadd', sum, L.op('dot', input, weights[kw][r][1]))))
-            }
-          }
-          return products.length ? [declare, ...products] : []
-        }),
-      ]
+    const step = (k: L.E): Stmt[] => {
+      const { declared, named } = declarations(name)
+      const weights = zip.weights(panel, k, named)
+      const inputs = range((columns - 1) * column.stride + column.taps).flatMap((i) => {
+        const at = L.add(L.add(from, L.mul(k, line)), taps * i * channels)
+        const [declare, input] = L.declare(name('z'), zip.load(z, at))
+        const products = range(columns).flatMap((u) =>
+          acc.flatMap((sums, r) => {
+            const weight = weights[i - u * column.stride]?.[r]
+            return weight ? [L.set(sums[u][1], zip.product(sums[u][1], weight, input))] : []
+          }),
+        )
+        return products.length ? [declare, ...products] : []
+      })
+      return [...declared, ...inputs]
     }
-    const stores = range(rows).map((r) => {
-      const place = (u: L.E) => L.add(to, L.add(L.mul(u, channels), r * column.output * channels))
-      const stored = packed.finish(
-        panel,
-        acc[r].map(([, sum]) => [sum]),
-        y,
-        place,
-        name,
-      )
-      const over = r > 0 && row.output % rows !== 0
-      return over ? L.when(L.lt(L.add(oh, r), row.output), stored) : stored
-    })
-    return L.block(declareStart, ...acc.flat().map(([declare]) => declare), L.loop(name('k'), pairs, step), ...stores)
+    const { more } = zip
+    const beyond = (e: Expr) =>
+      acc.flatMap((sums, r) => {
+        const { declared, named } = declarations(name)
+        const weight = named('w', more!.weight(panel, e, r))
+        const place = named('place', L.add(from, more!.place(e, r)))
+        const products = sums.map(([, sum], u) =>
+          L.set(sum, zip.product(sum, weight, zip.load(z, L.add(place, u * taps * column.stride * channels)))),
+        )
+        return [...declared, ...products]
+      })
+    const rest = more ? [L.loop(name('e'), more.count, beyond)] : []
+    const sums = acc.map((row) => row.map(([, sum]) => sum))
+    const place = (r: number, u: L.E) => L.add(to, L.add(L.mul(u, channels), r * column.output * channels))
+    const stores = shared
+      ? sums.map((row, r) => {
+          const stored = zip.finish(panel, [row], y, (_, u) => place(r, u), name)
+          return r > 0 ? L.when(L.lt(L.add(oh, r), plane.row.output), stored) : stored
+        })
+      : [zip.finish(panel, sums, y, place, name)]
+    const steps = zip.unrolled ? range(zips).flatMap(step) : [L.loop(name('k'), zips, step)]
+    return L.block(declareStart, ...acc.flat().map(([declare]) => declare), ...steps, ...rest, ...stores)
   }
   const body = d.batch ? L.loop('n', d.batch.extent, image) : image(L.int(0))
-  const bufs: (readonly [Buf, Arg])[] = [
-    [x, s.x.arg],
-    [w, { data }],
-    ...recentre.bufs,
-    inputs.buf,
-    ...packed.data.map((values, i): [Buf, Arg] => [packed.bufs[i], { data: values }]),
-    ...packed.bufs.slice(packed.data.length).map((buf): [Buf, Arg] => [buf, { scratch: true }]),
-    [y, s.y.arg],
-    [z, { scratch: true }],
-  ]
+  const bufs: (readonly [Buf, Arg])[] = [[x, s.x.arg], ...zip.bufs, [y, s.y.arg], [z, { scratch: true }]]
   return {
     kernel: L.kernel(
       call.kernel.name,
       bufs.map(([buf]) => buf),
-      ...recentre.head,
-      ...inputs.head,
+      ...zip.head,
       body,
     ),
     args: bufs.map(([, arg]) => arg),
   }
 }
 
-/** Two taps of four channels at once. */
-export const depthwise: Recipe = { name: 'pairs of taps', apply: shaped }
+/** The weights of each channel less their zero point, row by row. */
+export function channelWeights({ s, row, column, channels, weight }: Depthwise<SumOfProducts>): number[][] {
+  return range(channels).map((c) =>
+    range(row.taps).flatMap((kh) => range(column.taps).map((kw) => weight(c, kh, kw) - s.zeroW)),
+  )
+}
+
+export function depthwiseBy(way: Way): Recipe {
+  return { name: way.name, uniform: true, apply: (call) => shaped(call, way) }
+}

@@ -3,9 +3,11 @@
 
 import type { Arg } from '../../ir/op.ts'
 import * as L from '../../loops/build.ts'
-import { type Buf, type Expr, F32X4, I32X4, type Stmt } from '../../loops/ir.ts'
+import { type Buf, type Expr, I32X4, type Stmt } from '../../loops/ir.ts'
 import type { Channel } from '../armv7em/requantize.ts'
 import type { SumOfProducts } from '../sum_of_products.ts'
+import { MAGIC } from './codes.ts'
+import { type Ends, endsOf } from './ends.ts'
 import { eight, type Form, formOf, nearestForm, requantized } from './requantize.ts'
 
 /** How the sums of a layer become outputs. */
@@ -16,8 +18,8 @@ export interface Finish {
   readonly starts: readonly number[]
 }
 
-/** `weights` are those of each channel, less their zero point. Undefined where no form is proved. */
-export function finishOf(s: SumOfProducts, weights: readonly ArrayLike<number>[]): Finish | undefined {
+/** What sums start from, and the ranges of whole sums. `weights` are those of each channel, less their zero point. */
+export function sumsOf(s: SumOfProducts, weights: readonly ArrayLike<number>[]) {
   const starts: number[] = []
   const ranges = weights.map((row, c): Channel => {
     let [low, high, start] = [s.bias[c], s.bias[c], s.bias[c]]
@@ -30,6 +32,12 @@ export function finishOf(s: SumOfProducts, weights: readonly ArrayLike<number>[]
     starts.push(start)
     return { low, high, multiplier: s.multiplier[c], shift: s.shift[c] }
   })
+  return { starts, ranges }
+}
+
+/** `weights` are those of each channel, less their zero point. Undefined where no form is proved. */
+export function finishOf(s: SumOfProducts, weights: readonly ArrayLike<number>[]): Finish | undefined {
+  const { starts, ranges } = sumsOf(s, weights)
   const form = s.scale
     ? nearestForm(ranges, s.scale, s.zeroY)
     : formOf(ranges, { zero: s.zeroY, low: s.low, high: s.high })
@@ -45,8 +53,8 @@ export function panelsOf(channels: number, size: number): number[] {
 
 /** What a kernel needs to turn sums into outputs, channel by channel of each panel. */
 export interface Packed {
-  readonly bufs: readonly Buf[]
-  readonly data: readonly (Int32Array | Float32Array)[]
+  readonly bound: readonly (readonly [Buf, Arg])[]
+  readonly ends: Ends
   /** The sums' first values of channel `at` (of all panels), lanes. */
   start(at: Expr): Expr
   /** Stores the outputs of `sums[pixel][vector]`; `place` gives the first element of a pixel's channels. */
@@ -59,76 +67,18 @@ export interface Packed {
   ): Stmt
 }
 
-export function packFinish(
-  { s: { zeroY, low, high, multiplier, shift }, form, starts }: Finish,
-  panels: readonly number[],
-  vectors: number,
-  pixels: number,
-): Packed {
+export function packFinish(finish: Finish, panels: readonly number[], vectors: number, pixels: number): Packed {
+  const { s, form } = finish
   const size = 4 * vectors
-  const slots = panels.flatMap((first) => Array.from({ length: size }, (_, i) => first + i))
-  const exact = panels.map((first) =>
-    Array.from({ length: size }, (_, i) => form.channels[first + i]).some((c) => c === undefined),
-  )
-  const isExact = (slot: number) => exact[Math.floor(slot / size)]
-  const numbersOf = (slot: number) => (isExact(slot) ? undefined : form.channels[slots[slot]])
-  const fill = <T extends Int32Array | Float32Array>(data: T, f: (slot: number) => number): T => {
-    for (let i = 0; i < slots.length; i++) data[i] = f(i)
-    return data
-  }
-  const n = slots.length
-  const parts: { buf: Buf; data: Int32Array | Float32Array }[] = []
-  const part = (name: string, elem: 'i32' | 'f32', data: Int32Array | Float32Array): Buf => {
-    const buf = L.buffer(name, elem, [data.length])
-    parts.push({ buf, data })
-    return buf
-  }
-  const start = part(
-    'start',
-    'i32',
-    fill(new Int32Array(n), (i) => (form.gain * starts[slots[i]] + (numbersOf(i)?.offset ?? 0)) | 0),
-  )
-  const scale = part(
-    'scale',
-    'f32',
-    fill(new Float32Array(n), (i) => numbersOf(i)?.scale ?? 0),
-  )
-  const magic = part(
-    'magic',
-    'f32',
-    fill(new Float32Array(n), (i) => numbersOf(i)?.magic ?? 0),
-  )
-  const negative = form.signed
-    ? part(
-        'negative',
-        'i32',
-        fill(new Int32Array(n), (i) => numbersOf(i)?.negative ?? 0),
-      )
-    : undefined
-  const base = form.base === undefined ? undefined : part('base', 'i32', Int32Array.of(form.base))
-  const clamped = low > -128 || high < 127
-  const limits = clamped ? part('limits', 'i32', Int32Array.of(low, high)) : undefined
-  const fall = exact.includes(true)
-    ? {
-        flags: part('exact', 'i32', Int32Array.from(exact, Number)),
-        m: part(
-          'm',
-          'i32',
-          fill(new Int32Array(n), (i) => multiplier[slots[i]]),
-        ),
-        s: part(
-          's',
-          'i32',
-          fill(new Int32Array(n), (i) => shift[slots[i]]),
-        ),
-        zero: part('zero_y', 'i32', Int32Array.of(zeroY)),
-        gain: part('gain_log2', 'i32', Int32Array.of(Math.log2(form.gain))),
-        sums: L.buffer('sums', 'i32', [pixels, size], 'scratch'),
-      }
-    : undefined
+  const ends = endsOf(finish, panels, size)
+  const { rows, layer } = ends
+  const lanesOf = (row: number, at: L.E) => L.loadLanes(ends.buf, I32X4, L.add(at, row))
+  const floats = (row: number, at: L.E) => L.op('fromBits', lanesOf(row, at))
+  const clamped = s.low > -128 || s.high < 127
+  const saved = L.buffer('sums', 'i32', [pixels, size], 'scratch')
 
   const bytes = (e: Expr): Expr => {
-    const within = limits ? L.op('min', L.op('max', e, eight(L.load(limits, 0))), eight(L.load(limits, 1))) : e
+    const within = clamped ? L.op('min', L.op('max', e, eight(layer('low'))), eight(layer('high'))) : e
     return L.op('min', L.op('max', within, eight(-128)), eight(127))
   }
   const put = (y: Buf, at: Expr, values: readonly Expr[]): Stmt[] => {
@@ -144,13 +94,13 @@ export function packFinish(
     return out
   }
   const four = (e: Expr): Expr => {
-    const [lo, hi] = limits ? [L.load(limits, 0), L.load(limits, 1)] : [L.int(-128), L.int(127)]
+    const [lo, hi] = clamped ? [layer('low'), layer('high')] : [L.int(-128), L.int(127)]
     return L.op('min', L.op('max', e, L.splat(lo, 4)), L.splat(hi, 4))
   }
   return {
-    bufs: [...parts.map((p) => p.buf), ...(fall ? [fall.sums] : [])],
-    data: parts.map((p) => p.data),
-    start: (at) => L.loadLanes(start, I32X4, at),
+    bound: [[ends.buf, ends.arg], ...(rows.magic === undefined ? [] : [[saved, { scratch: true }] as const])],
+    ends,
+    start: (at) => lanesOf(rows.start!, at),
     finish(panel, sums, y, place, name) {
       const at = (v: number) => L.add(L.mul(panel, size), 4 * v)
       const declared: Stmt[] = []
@@ -159,11 +109,11 @@ export function packFinish(
         declared.push(declare)
         return register
       }
-      const numbers = Array.from({ length: vectors }, (_, v) => ({
-        scale: named('scale', L.loadLanes(scale, F32X4, at(v))),
-        magic: named('magic', L.loadLanes(magic, F32X4, at(v))),
-        negative: negative && named('negative', L.loadLanes(negative, I32X4, at(v))),
-        base: base && L.splat(L.load(base, 0), 4),
+      const channels = Array.from({ length: vectors }, (_, v) => ({
+        scale: named('scale', floats(rows.scale!, at(v))),
+        magic: named('magic', rows.magic === undefined ? L.splat(L.float(MAGIC), 4) : floats(rows.magic, at(v))),
+        negative: rows.negative === undefined ? undefined : named('negative', lanesOf(rows.negative, at(v))),
+        base: form.base === undefined ? undefined : L.splat(layer('base'), 4),
       }))
       const fast = L.block(
         ...declared,
@@ -171,29 +121,29 @@ export function packFinish(
           put(
             y,
             place(p),
-            row.map((e, v) => requantized(e, numbers[v])),
+            row.map((e, v) => requantized(e, channels[v])),
           ),
         ),
       )
-      if (!fall) return fast
-      const { flags, m, s, zero: zeroY, gain, sums: saved } = fall
+      if (rows.magic === undefined) return fast
       const save = sums.flatMap((row, p) => row.map((e, v) => L.store(saved, [L.int(p), L.int(4 * v)], e)))
       const slow = L.loop(name('p'), sums.length, (p) =>
         L.loop(name('v'), vectors, (v) => {
           const slot = L.add(L.mul(panel, size), L.mul(v, 4))
-          const sum = L.op('shr', L.loadLanes(saved, I32X4, p, L.mul(v, 4)), L.splat(L.load(gain, 0), 4))
-          const scaled = L.requant(sum, L.loadLanes(m, I32X4, slot), L.loadLanes(s, I32X4, slot))
-          return L.store(y, [L.add(place(p), L.mul(v, 4))], four(L.op('wadd', scaled, L.splat(L.load(zeroY, 0), 4))))
+          const sum = L.op('shr', L.loadLanes(saved, I32X4, p, L.mul(v, 4)), L.splat(layer('left'), 4))
+          const scaled = L.requant(sum, lanesOf(rows.multiplier!, slot), lanesOf(rows.shift!, slot))
+          return L.store(y, [L.add(place(p), L.mul(v, 4))], four(L.op('wadd', scaled, L.splat(layer('zero'), 4))))
         }),
       )
-      return L.when(L.op('ne', L.load(flags, panel), 0), [...save, slow], fast)
+      // where nothing is proved there is no magic
+      const exact = L.op('eq', L.load(ends.buf, L.add(L.mul(panel, size), rows.magic)), L.int(0))
+      return L.when(exact, [...save, slow], fast)
     },
   }
 }
 
-/** What inputs are scaled up by, and their zero point so scaled: one buffer, and registers for one and for eight inputs. */
+/** What inputs are scaled up by, and their zero point so scaled: registers for one and for eight inputs. */
 export interface Inputs {
-  readonly buf: readonly [Buf, Arg]
   readonly head: readonly Stmt[]
   readonly gain: Expr
   readonly zero: Expr
@@ -202,14 +152,12 @@ export interface Inputs {
   scaled(e: Expr): Expr
 }
 
-export function inputsOf({ s: { zeroX }, form: { gain } }: Finish): Inputs {
-  const buf = L.buffer('input', 'i32', [2])
-  const [declareGain, one] = L.declare('gain', L.load(buf, 0))
-  const [declareZero, zero] = L.declare('zero_x', L.load(buf, 1))
+export function inputsOf({ ends: { layer } }: Packed): Inputs {
+  const [declareGain, one] = L.declare('gain', layer('gain'))
+  const [declareZero, zero] = L.declare('zero_x', layer('zeroX'))
   const [declareGains, gains] = L.declare('gains', eight(one))
   const [declareZeros, zeros] = L.declare('zeros_x', eight(zero))
   return {
-    buf: [buf, { data: Int32Array.of(gain, zeroX * gain) }],
     head: [declareGain, declareZero, declareGains, declareZeros],
     gain: one,
     zero,

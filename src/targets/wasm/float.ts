@@ -1,17 +1,18 @@
-// Float32 sums of products that share inputs between channels (convolutions, fully connected layers, matrix products by
-// constants) as tiles of a few pixels by a few vectors of four channels. Each output is one sum in the order of the plain
-// loops, rounded after every product and every addition, so lanes lie across channels only.
+// Float32 sums of products that share inputs between channels (convolutions and the gradients of their inputs, fully connected
+// layers, matrix products) as tiles of a few pixels by a few vectors of four channels. Each output is one sum in the order of
+// the plain loops, rounded after every product and every addition, so lanes lie across channels only.
 
 import type { Arg, Call } from '../../ir/op.ts'
 import { type Affine, termsWhere, toExpr } from '../../loops/affine.ts'
 import * as L from '../../loops/build.ts'
 import { type Buf, count, type Expr, F32X4, type Stmt } from '../../loops/ir.ts'
 import { type For, substituteExpr } from '../../loops/walk.ts'
-import { direct, flat, strip, type Windows, windowsOf } from '../armv7em/dense.ts'
+import { direct, strip, type Windows, windowsOf } from '../armv7em/dense.ts'
 import { type FloatSum, floatSum } from '../sum_of_products.ts'
 import type { Recipe } from '../target.ts'
 import { panelsOf } from './finish.ts'
 import { floatEnd } from './float_end.ts'
+import { asBefore, finite, packData, packLoops } from './float_weights.ts'
 
 /** Vectors of four channels, and the most pixels that 15 registers have room for. */
 const TILES = [
@@ -27,7 +28,7 @@ const TILES = [
 const LATENCY = 20
 
 /** Pixels at once, and vectors of four channels: what takes the fewest instructions. */
-function shapeOf(pixels: number, channels: number, length: number): { pixels: number; vectors: number } {
+export function shapeOf(pixels: number, channels: number, length: number): { pixels: number; vectors: number } {
   let best = { pixels: 1, vectors: 1, cost: Number.POSITIVE_INFINITY }
   for (const [vectors, most] of TILES)
     for (let p = 1; p <= Math.min(most, pixels); p++) {
@@ -48,6 +49,8 @@ interface Source {
   /** Elements from one run, and from one pixel, to the next. */
   readonly apart: number
   readonly stride: number
+  /** Elements from one output to the next. */
+  readonly to: number
   readonly first: Expr
   readonly read: Buf
   readonly fill?: Stmt
@@ -60,13 +63,13 @@ function ofAround(a: Affine, around: readonly For[]): Affine {
 
 /** Windows that lie inside the input. */
 function inPlace(windows: Windows<FloatSum>, x: Buf): Source {
-  const { around, pixels, stride, step } = direct(windows)
+  const { around, pixels, stride, step, to } = direct(windows)
   const first = toExpr(ofAround(windows.x, around))
-  return { around, pixels, runs: windows.rows?.extent ?? 1, apart: step, stride, first, read: x }
+  return { around, pixels, runs: windows.rows?.extent ?? 1, apart: step, stride, to, first, read: x }
 }
 
 /** Elements that stores of four may reach beyond the last. */
-const SLACK = 4
+export const SLACK = 4
 
 /** Elements of a row that are zeros, the image's, and zeros. */
 interface Row {
@@ -77,14 +80,14 @@ interface Row {
 
 /**
  * Whether zeros may stand for what the loops leave out: times a finite weight they are +0 or -0, and neither changes a sum that
- * starts from +0, which never becomes -0.
+ * starts from +0, which never becomes -0. Weights that are not constant tell while the program runs.
  */
 function maybePadded({ padded, w }: FloatSum): boolean {
-  return padded.length === 0 || w.data.every(Number.isFinite)
+  return padded.length === 0 || !w.data || w.data.every(Number.isFinite)
 }
 
 /** Writes a row at `to`, and up to SLACK zeros behind it; only zeros where `inside` does not hold. */
-function fillRow(
+export function fillRow(
   { before, copied, behind }: Row,
   rows: Buf,
   to: Expr,
@@ -114,7 +117,7 @@ function fillRow(
 
 /** The rows that one line of outputs reads, with padding around them. */
 function inRows(windows: Windows<FloatSum>, x: Buf, name: (base: string) => string): Source | undefined {
-  const { around, pixels, stride, strip: strips } = strip(windows)
+  const { around, pixels, stride, to, strip: strips } = strip(windows)
   if (!strips) return undefined
   const { rows, row } = windows
   const { width, row: copy } = strips
@@ -130,35 +133,13 @@ function inRows(windows: Windows<FloatSum>, x: Buf, name: (base: string) => stri
     const inside = row && L.and(L.ge(index!, 0), L.lt(index!, row.extent))
     return fillRow(copy, read, L.mul(r, width), x, at(strips.start), inside, name)
   })
-  return { around, pixels, runs, apart: width, stride, first: L.int(0), read, fill }
+  return { around, pixels, runs, apart: width, stride, to, first: L.int(0), read, fill }
 }
 
 /** Whether the loops add products up row by row, column by column, channel by channel. */
 function inOrder({ s, rows, x }: Windows<FloatSum>): boolean {
   const inner = s.window.filter((l) => l !== rows).map((l) => x.terms.get(l.v) ?? 0)
   return (!rows || s.window[0] === rows) && inner.every((step, i) => i === 0 || step < inner[i - 1])
-}
-
-/** The weights of one channel, in the order of the loops. */
-function weightsOf({ s, channelLoop }: Windows<FloatSum>, channel: number): readonly number[] {
-  const { terms, base } = flat(s.w)
-  const step = (l: For | undefined) => (l && terms.get(l.v)) ?? 0
-  const starts = s.window.reduce(
-    (at, l) => at.flatMap((i) => Array.from({ length: l.extent }, (_, k) => i + k * step(l))),
-    [base + channel * step(channelLoop)],
-  )
-  return starts.map((i) => s.w.data[i])
-}
-
-/** Weights of every panel: of each element of a window those of every channel. */
-function packWeights(weights: readonly (readonly number[])[], panels: readonly number[], size: number): Float32Array {
-  const length = weights[0].length
-  const data = new Float32Array(panels.length * length * size)
-  panels.forEach((first, p) => {
-    for (let c = 0; c < size; c++)
-      for (let k = 0; k < length; k++) data[(p * length + k) * size + c] = weights[first + c][k]
-  })
-  return data
 }
 
 function shaped(call: Call): Call | undefined {
@@ -171,14 +152,14 @@ function shaped(call: Call): Call | undefined {
   const x = L.buffer('x', 'f32', [count(s.x.buf.shape)])
   const source = s.padded.length === 0 ? inPlace(windows, x) : inRows(windows, x, name)
   if (!source) return undefined
-  const { runs, apart, stride, read } = source
+  const { runs, apart, stride, to, read } = source
   const elements = runs * columns.extent * length
   const { pixels, vectors } = shapeOf(source.pixels, channels, elements)
   const size = 4 * vectors
-  const panels = panelsOf(channels, size)
-  const weights = Array.from({ length: channels }, (_, c) => weightsOf(windows, c))
-  const data = packWeights(weights, panels, size)
-  const w = L.buffer('w', 'f32', [data.length])
+  const panels = { first: panelsOf(channels, size), size, elements }
+  const data = s.w.data && packData(windows, s.w.data, panels)
+  const w = L.buffer('w', 'f32', [panels.first.length * elements * size], data ? 'read' : 'scratch')
+  const stored = L.buffer('stored', 'f32', [count(s.w.buf.shape)])
   const y = L.buffer('y', 'f32', [count(s.y.buf.shape)], 'write')
   const end = floatEnd(s)
   const range = (n: number) => Array.from({ length: n }, (_, i) => i)
@@ -201,10 +182,10 @@ function shaped(call: Call): Call | undefined {
         }),
       ]
     }
-    const biases = range(vectors).map((v) => L.declare(name('bias'), end.bias(L.add(channel, 4 * v))))
-    const to = L.add(L.add(start, L.mul(pixel, channels)), channel)
+    const biases = range(vectors).flatMap((v) => end.bias(L.add(channel, 4 * v)).map((b) => L.declare(name('bias'), b)))
+    const at = L.add(L.add(start, L.mul(pixel, to)), channel)
     const stores = sums.flatMap((row, p) =>
-      row.map(([, acc], v) => L.store(y, [L.add(to, p * channels + 4 * v)], end.finish(acc, biases[v][1]))),
+      row.map(([, acc], v) => L.store(y, [L.add(at, p * to + 4 * v)], end.finish(acc, biases[v]?.[1]))),
     )
     return [
       ...sums.flatMap((row) => row.map(([declare]) => declare)),
@@ -216,7 +197,7 @@ function shaped(call: Call): Call | undefined {
     ]
   }
   const last = (all: number, at: Expr, by: number) => (all % by === 0 ? at : L.op('min', at, L.int(all - by)))
-  const body = L.loop(name('p'), panels.length, (panel) => {
+  const body = L.loop(name('p'), panels.first.length, (panel) => {
     const [declareChannel, channel] = L.declare(name('c'), last(channels, L.mul(panel, size), size))
     const tiles = L.loop(name('t'), Math.ceil(source.pixels / pixels), (t) => {
       const [declarePixel, pixel] = L.declare(name('pixel'), last(source.pixels, L.mul(t, pixels), pixels))
@@ -226,19 +207,28 @@ function shaped(call: Call): Call | undefined {
   })
   const all = L.block(...(source.fill ? [source.fill] : []), body)
   const nest = source.around.reduceRight<Stmt>((inner, { v, extent }) => ({ s: 'for', v, extent, body: inner }), all)
+  const given = new Map([
+    [s.x.buf.name, x],
+    [s.w.buf.name, stored],
+    [s.y.buf.name, y],
+  ])
+  const unsure = !data && s.padded.length > 0 ? finite(stored, name) : undefined
+  const before = unsure && asBefore(call, given, name)
   const bufs: (readonly [Buf, Arg])[] = [
     [x, s.x.arg],
-    [w, { data }],
+    ...(data ? [] : [[stored, s.w.arg] as const]),
+    [w, data ?? { scratch: true }],
     ...end.bufs,
+    ...(before?.bufs ?? []),
     [y, s.y.arg],
     ...(source.fill ? [[read, { scratch: true }] as const] : []),
   ]
+  const tiles = L.block(...(data ? [] : [packLoops(windows, panels, stored, w, name)]), ...end.head, nest)
   return {
     kernel: L.kernel(
       call.kernel.name,
       bufs.map(([buf]) => buf),
-      ...end.head,
-      nest,
+      ...(unsure ? [...unsure.statements, L.when(unsure.flag, tiles, before!.body)] : [tiles]),
     ),
     args: bufs.map(([, arg]) => arg),
   }

@@ -14,6 +14,8 @@ import { floatEnd } from './float_end.ts'
 
 /** Registers for sums and the weights of a row. */
 const REGISTERS = 12
+/** Columns of a window, at most. */
+const TAPS = 11
 /** Columns of outputs at the edges, at most. */
 const EDGES = 16
 
@@ -48,25 +50,33 @@ function partsOf({ input, output, taps, stride, before }: Axis): Part[] | undefi
 
 function shaped(call: Call): Call | undefined {
   const s = floatSum(call)
-  const d = s && depthwiseOf(s)
+  const d = s && depthwiseOf(s, true)
   const parts = d && partsOf(d.column)
-  if (!d || !parts || d.channels < 4) return undefined
-  const { channels, row, column, weight } = d
+  if (!d || !parts || d.channels < 4 || d.column.taps > TAPS) return undefined
+  const { channels, row, column, weight, stored, placed } = d
+  // weights that are not constant are read where they stand
+  if (!s.w.data && channels > 1 && stored.channel !== 1) return undefined
   const taps = s.window.map((l) => s.x.at.findIndex((a) => a.terms.has(l.v)))
   if (taps.length > 1 && taps[0] > taps[1]) return undefined
   let names = 0
   const name = (base: string) => `${base}_${names++}`
 
   const panels = panelsOf(channels, 4)
-  const data = Float32Array.from(
-    panels.flatMap((first) =>
-      range(row.taps).flatMap((kh) =>
-        range(column.taps).flatMap((kw) => range(4).map((c) => weight(first + c, kh, kw))),
+  const packed = () =>
+    Float32Array.from(
+      panels.flatMap((first) =>
+        range(row.taps).flatMap((kh) =>
+          range(column.taps).flatMap((kw) => range(4).map((c) => weight(first + c, kh, kw))),
+        ),
       ),
-    ),
-  )
+    )
+  const data = s.w.data && stored.channel !== 1 ? packed() : undefined
   const x = L.buffer('x', 'f32', [count(s.x.buf.shape)])
-  const w = L.buffer('w', 'f32', [data.length])
+  const w = L.buffer('w', 'f32', [data?.length ?? count(s.w.buf.shape)])
+  const weightAt = (panel: Expr, channel: Expr, kh: Expr, kw: number) =>
+    data
+      ? L.add(L.mul(L.add(L.mul(panel, row.taps), kh), 4 * column.taps), 4 * kw)
+      : L.add(L.add(channel, L.mul(kh, stored.row)), stored.base + kw * stored.column)
   const y = L.buffer('y', 'f32', [count(s.y.buf.shape)], 'write')
   const end = floatEnd(s)
   const line = column.input * channels
@@ -76,16 +86,19 @@ function shaped(call: Call): Call | undefined {
   /** Outputs from column `ow` of line `oh` on, which is `first` where the tile is the only one of its part. */
   const tile = ({ first, outputs, columns }: Part, n: Expr, oh: Expr, ow: Expr, panel: Expr, channel: Expr): Stmt[] => {
     const from = L.add(L.mul(L.sub(L.mul(ow, column.stride), column.before), channels), channel)
-    const pixel = L.add(L.mul(L.add(L.mul(n, row.output), oh), column.output), ow)
-    const to = L.add(L.mul(pixel, channels), channel)
+    const to = L.add(
+      L.add(L.add(L.mul(n, placed.image), L.mul(oh, placed.row)), L.mul(ow, placed.column)),
+      L.add(channel, placed.base),
+    )
     const sums = range(columns).map(() => L.declare(name('acc'), L.splat(L.float(0), 4)))
     const used = (i: number) => {
       const at = first * column.stride - column.before + i
       return outputs > columns || (at >= 0 && at < column.input)
     }
     const step = (kh: Expr): Stmt => {
-      const at = L.mul(L.add(L.mul(panel, row.taps), kh), 4 * column.taps)
-      const weights = range(column.taps).map((kw) => L.declare(name('w'), L.loadLanes(w, F32X4, L.add(at, 4 * kw))))
+      const weights = range(column.taps).map((kw) =>
+        L.declare(name('w'), L.loadLanes(w, F32X4, weightAt(panel, channel, kh, kw))),
+      )
       const h = L.add(L.sub(L.mul(oh, row.stride), row.before), kh)
       const start = L.add(L.mul(L.add(L.mul(n, row.input), h), line), from)
       const inputs = range((columns - 1) * column.stride + column.taps).filter(used)
@@ -100,12 +113,12 @@ function shaped(call: Call): Call | undefined {
       const body = [...weights.map(([declare]) => declare), ...products]
       return padded ? L.when(L.and(L.ge(h, 0), L.lt(h, row.input)), body) : L.block(...body)
     }
-    const [declareBias, bias] = L.declare(name('bias'), end.bias(channel))
+    const biases = end.bias(channel).map((b) => L.declare(name('bias'), b))
     return [
       ...sums.map(([declare]) => declare),
       L.loop(name('kh'), row.taps, step),
-      declareBias,
-      ...sums.map(([, acc], u) => L.store(y, [L.add(to, u * channels)], end.finish(acc, bias))),
+      ...biases.map(([declare]) => declare),
+      ...sums.map(([, acc], u) => L.store(y, [L.add(to, u * placed.column)], end.finish(acc, biases[0]?.[1]))),
     ]
   }
   const image = (n: Expr): Stmt =>
@@ -123,7 +136,7 @@ function shaped(call: Call): Call | undefined {
       ),
     )
   const body = d.batch ? L.loop('n', d.batch.extent, image) : image(L.int(0))
-  const bufs: (readonly [Buf, Arg])[] = [[x, s.x.arg], [w, { data }], ...end.bufs, [y, s.y.arg]]
+  const bufs: (readonly [Buf, Arg])[] = [[x, s.x.arg], [w, data ? { data } : s.w.arg], ...end.bufs, [y, s.y.arg]]
   return {
     kernel: L.kernel(
       call.kernel.name,

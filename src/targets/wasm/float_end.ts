@@ -9,10 +9,11 @@ import type { FloatSum } from '../sum_of_products.ts'
 export function floatEnd(s: FloatSum): {
   readonly bufs: readonly (readonly [Buf, Arg])[]
   readonly head: readonly Stmt[]
-  bias(channel: Expr): Expr
-  finish(sum: Expr, bias: Expr): Expr
+  /** Empty where there is none. */
+  bias(channel: Expr): readonly Expr[]
+  finish(sum: Expr, bias?: Expr): Expr
 } {
-  const bias = L.buffer('b', 'f32', [s.bias.length])
+  const bias = L.buffer('b', 'f32', [s.channels])
   const limits = [
     ['max', s.low, Number.NEGATIVE_INFINITY],
     ['min', s.high, Number.POSITIVE_INFINITY],
@@ -22,11 +23,12 @@ export function floatEnd(s: FloatSum): {
   const declared = present.map(([op], i) => ({ op, of: L.declare(`limit_${op}`, L.splat(L.load(buf, i), 4)) }))
   return {
     bufs: [
-      [bias, { data: s.bias }],
+      ...(s.bias ? [[bias, s.bias.arg] as const] : []),
       ...(present.length ? [[buf, { data: Float32Array.from(present, ([, limit]) => limit) }] as const] : []),
     ],
     head: declared.map(({ of: [declare] }) => declare),
-    bias: (channel) => L.loadLanes(bias, F32X4, channel),
-    finish: (sum, b) => declared.reduce((value, { op, of: [, limit] }) => L.op(op, value, limit), L.op('add', sum, b)),
+    bias: (channel) => (s.bias ? [L.loadLanes(bias, F32X4, channel)] : []),
+    finish: (sum, b) =>
+      declared.reduce((value, { op, of: [, limit] }) => L.op(op, value, limit), b ? L.op('add', sum, b) : sum),
   }
 }

@@ -7,47 +7,25 @@ import { requant } from '../../loops/arith.ts'
 import * as L from '../../loops/build.ts'
 import { type Expr, I16X8 } from '../../loops/ir.ts'
 import type { Channel, Output } from '../armv7em/requantize.ts'
-
-/** The numbers of a channel. */
-export interface Numbers {
-  /** Added to the sum and its gain. */
-  readonly offset: number
-  readonly scale: number
-  /** 1.5 * 2^23 + level. */
-  readonly magic: number
-  /** Added where a' is negative, in forms that are `signed`. */
-  readonly negative: number
-}
+import { type Coding, MAGIC, MAGIC_BITS, mostOf, type Numbers, outward, suggested } from './codes.ts'
 
 export interface Form {
   /** A power of two: how much sums are scaled up. */
   readonly gain: number
   readonly signed: boolean
+  /** Choices take 32 bits for each channel: so that there are as few as possible for which nothing is proved. */
+  readonly wide: boolean
   /** Taken from the bits of the float in place of MAGIC's, where sums are scaled by float32 from the start. */
   readonly base?: number
   /** Undefined where nothing is proved: the channel is requantised as specified. */
   readonly channels: readonly (Numbers | undefined)[]
 }
 
-const MAGIC = 1.5 * 2 ** 23
-/** The bits of MAGIC. */
-const MAGIC_BITS = 0x4b400000
 /** Beyond it a float32 sum with MAGIC is no whole number of these bits. */
 const REACH = 2 ** 22
+/** One of so many channels for which nothing is proved slows a layer down. */
+const MANY = 80
 const GAINS = [256, 128, 64, 32, 16, 8, 4, 2, 1]
-const ULPS = 12
-const LEVELS = [0, -128, 64, -64, 128, 32, -32, 96, -96]
-
-const floatCell = new Float32Array(1)
-const intCell = new Int32Array(floatCell.buffer)
-
-/** The float32 that is `n` units in the last place above a positive one. */
-function above(x: number, n: number): number {
-  floatCell[0] = x
-  intCell[0] += n
-  return floatCell[0]
-}
-
 function scaled(a: number, scale: number, magic: number): number {
   return Math.fround(Math.fround(Math.fround(a) * scale) + magic) - MAGIC
 }
@@ -64,18 +42,28 @@ function least(level: number, scale: number, magic: number): number {
 }
 
 /** The sums of a channel at which its output steps: `least[i]` is the least with an output of `first + i` or more. */
-interface Steps {
+export interface Steps {
   readonly first: number
   readonly least: Float64Array
 }
 
 /** Undefined where the output is not monotone in the sum: one that is scaled up wraps beyond 32 bits. */
-function stepsOf({ low, high, multiplier, shift }: Channel, output: Output): Steps | undefined {
+export function stepsOf(channel: Channel, output: Output): Steps | undefined {
+  const { low, high, multiplier, shift } = channel
   const scale = 2 ** Math.max(0, shift)
   if (low * scale < -(2 ** 31) || high * scale >= 2 ** 31) return undefined
-  const level = (a: number) => Math.max(output.low, Math.min(output.high, requant(a, multiplier, shift) + output.zero))
+  return stepsOfScaled(channel, output, (a) => requant(a, multiplier, shift), multiplier * 2 ** (shift - 31))
+}
+
+/** The same for outputs that are `scaled(a)`, near `real` * a, and the zero point. */
+export function stepsOfScaled(
+  { low, high }: Pick<Channel, 'low' | 'high'>,
+  output: Output,
+  scaled: (a: number) => number,
+  real: number,
+): Steps {
+  const level = (a: number) => Math.max(output.low, Math.min(output.high, scaled(a) + output.zero))
   const [first, last] = [level(low) + 1, level(high)]
-  const real = multiplier * 2 ** (shift - 31)
   return {
     first,
     least: Float64Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => {
@@ -93,8 +81,10 @@ function part({ first, least }: Steps, from: number, to: number): Steps {
   return { first: first + start, least: least.subarray(start, end) }
 }
 
-/** The middle one of the offsets with which the output steps where it should; undefined where there are none. */
-function offsetOf(steps: Steps, gain: number, scale: number, magic: number): number | undefined {
+/** From the least to the greatest of the offsets with which the output steps where it should. */
+type Window = readonly [number, number]
+
+function windowOf(steps: Steps, gain: number, scale: number, magic: number): Window | undefined {
   let from = -(2 ** 31)
   let to = 2 ** 31
   for (let i = 0; i < steps.least.length; i++) {
@@ -103,7 +93,13 @@ function offsetOf(steps: Steps, gain: number, scale: number, magic: number): num
     if (a + gain - 1 < to) to = a + gain - 1
     if (from > to) return undefined
   }
-  return Math.floor((from + to) / 2)
+  return [from, to]
+}
+
+/** What, added to `suggestion`, lies in the window and is at most `most` from 0. */
+function within([from, to]: Window, suggestion: number, most: number): number | undefined {
+  const nearest = Math.max(from, Math.min(to, suggestion)) - suggestion
+  return Math.abs(nearest) <= most ? nearest : undefined
 }
 
 /** Whether nothing leaves its range. */
@@ -114,29 +110,52 @@ function fits({ low, high }: Channel, gain: number, { offset, negative, scale }:
   })
 }
 
+/** Whether outputs, of which some number steps where it should, step no more at either end of the sums. */
+export function endsRight(
+  { low, high }: Pick<Channel, 'low' | 'high'>,
+  output: Output,
+  { first, least }: Steps,
+  outputOf: (a: number) => number,
+): boolean {
+  const last = first + least.length - 1
+  return (first - 1 === output.low || outputOf(low) >= first - 1) && (last === output.high || outputOf(high) <= last)
+}
+
+function outputOf(a: number, gain: number, { offset, negative, scale, magic }: Numbers): number {
+  const sum = gain * a + offset
+  return scaled(sum < 0 ? sum + negative : sum, scale, magic)
+}
+
 /** Whether outputs step where they should though negative sums are lowered. */
-function stepsRight({ first, least }: Steps, gain: number, { offset, negative, scale, magic }: Numbers): boolean {
-  const output = (a: number) => {
-    const sum = gain * a + offset
-    return scaled(sum < 0 ? sum + negative : sum, scale, magic)
-  }
+function stepsRight({ first, least }: Steps, gain: number, numbers: Numbers): boolean {
+  const output = (a: number) => outputOf(a, gain, numbers)
   return least.every((a, i) => output(a) >= first + i && output(a - 1) < first + i)
 }
 
-function search(channel: Channel, { zero, low, high }: Output, steps: Steps, gain: number, signed: boolean) {
-  const middle = Math.fround((channel.multiplier * 2 ** (channel.shift - 31)) / gain)
+function search(channel: Channel, output: Output, steps: Steps, gain: number, coding: Coding) {
+  const { signed } = coding
+  const { multiplier, shift } = channel
+  const { zero, low, high } = output
   const [upper, lower] = signed ? [part(steps, zero + 1, high), part(steps, low, zero)] : [steps, part(steps, 1, 0)]
-  for (const level of signed ? [zero] : LEVELS)
-    for (let n = 0; n <= 2 * ULPS; n++) {
-      const scale = above(middle, n % 2 ? (n + 1) / 2 : -n / 2)
-      const magic = MAGIC + level
-      const positive = offsetOf(upper, gain, scale, magic)
-      const below = positive === undefined ? undefined : offsetOf(lower, gain, scale, magic)
-      if (positive === undefined || below === undefined) continue
-      const offset = upper.least.length > 0 ? positive : below
-      const negative = lower.least.length > 0 ? Math.min(0, below - offset) : 0
-      const numbers = { offset, scale, magic, negative }
-      if (fits(channel, gain, numbers) && (!signed || stepsRight(steps, gain, numbers))) return numbers
+  const most = mostOf(coding)
+  for (const level of outward(most.level))
+    for (const ulps of outward(most.ulps)) {
+      const given = suggested(multiplier, shift, { ...output, gain, signed }, ulps, level)
+      const { scale, magic } = given
+      const above = windowOf(upper, gain, scale, magic)
+      const below = above && windowOf(lower, gain, scale, magic)
+      if (!above || !below) continue
+      const more = within(above, given.offset, most.offset)
+      if (more === undefined) continue
+      const offset = given.offset + more
+      const lowered = signed ? within([below[0] - offset, below[1] - offset], given.negative, most.negative) : 0
+      if (lowered === undefined) continue
+      const choice = { ulps, level, offset: more, negative: lowered }
+      const negative = signed ? Math.min(0, given.negative + lowered) : 0
+      const numbers: Numbers = { choice, offset, scale, magic, negative }
+      const right = !signed || stepsRight(steps, gain, numbers)
+      if (right && fits(channel, gain, numbers) && endsRight(channel, output, steps, (a) => outputOf(a, gain, numbers)))
+        return numbers
     }
   return undefined
 }
@@ -151,17 +170,21 @@ export function formOf(channels: readonly Channel[], output: Output): Form | und
     return GAINS.find((g) => g * most < 2 ** 31)
   }
   const formWith = (gain: number): Form => {
-    const forms = (output.zero > output.low ? [false, true] : [false]).map((signed) => ({
-      gain,
-      signed,
-      channels: channels.map((channel, c): Numbers | undefined => {
-        const steps = all[c]
-        if (!steps) return undefined
-        if (steps.least.length > 0) return search(channel, output, steps, gain, signed)
-        return { offset: 0, scale: 0, magic: MAGIC + steps.first - 1, negative: 0 }
-      }),
-    }))
-    return forms.reduce((best, form) => (failing(form) < failing(best) ? form : best))
+    const numbersOf = (c: number, coding: Coding): Numbers | undefined => {
+      const steps = all[c]
+      if (!steps) return undefined
+      if (steps.least.length > 0) return search(channels[c], output, steps, gain, coding)
+      return { offset: 0, scale: 0, magic: MAGIC + steps.first - 1, negative: 0 }
+    }
+    const forms = (output.zero > output.low ? [false, true] : [false]).map((signed): Form => {
+      const coding = { signed, wide: false }
+      return { gain, ...coding, channels: channels.map((_, c) => numbersOf(c, coding)) }
+    })
+    const narrow = forms.reduce((best, form) => (failing(form) < failing(best) ? form : best))
+    if (failing(narrow) === 0 || failing(narrow) * MANY < channels.length) return narrow
+    const wide = { ...narrow, wide: true }
+    const form = { ...wide, channels: narrow.channels.map((own, c) => own ?? numbersOf(c, wide)) }
+    return 2 * failing(form) <= failing(narrow) ? form : narrow
   }
   const failing = (form: Form) => form.channels.filter((c) => c === undefined).length
   const [gain, least] = [gainOf(changing), gainOf(channels)]
@@ -178,7 +201,7 @@ export function formOf(channels: readonly Channel[], output: Output): Form | und
 export function nearestForm(channels: readonly Channel[], scale: Float32Array, zero: number): Form | undefined {
   if (channels.some(({ low, high }, c) => Math.max(-low, high) * scale[c] + 256 > REACH)) return undefined
   const numbers = Array.from(scale, (s): Numbers => ({ offset: 0, scale: s, magic: MAGIC, negative: 0 }))
-  return { gain: 1, signed: false, base: MAGIC_BITS - zero, channels: numbers }
+  return { gain: 1, signed: false, wide: false, base: MAGIC_BITS - zero, channels: numbers }
 }
 
 /** i16x8 of one number. */

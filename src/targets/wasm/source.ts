@@ -28,13 +28,17 @@ export interface Source {
   readonly unit: number
   readonly runs: number
   readonly words: number
-  /** Words from one run, pixel and line to the next. */
+  /** Elements of `read` from one run, pixel and line to the next. */
   readonly apart: number
   readonly stride: number
   readonly line: number
   readonly scratch: readonly Buf[]
   /** Where tiles read. */
   readonly read: Buf
+}
+
+/** Words of two halves. */
+export interface Halves extends Source {
   /** Widens a block. */
   readonly fill: (first: Expr, x: Buf, inputs: Inputs, name: (base: string) => string) => Stmt
 }
@@ -74,7 +78,7 @@ function widen(
   const parts: Stmt[] = []
   if (whole > 0) parts.push(L.loop(name('i'), whole, (i) => eightAt(L.mul(i, 8))))
   const rest = count - 8 * whole
-  if (rest === 0) return L.block(...parts)
+  if (count === 0) return L.block()
   if (whole > 0 && (rest % 2 === 0 || row.to.elem === 'i16')) return L.block(...parts, eightAt(count - 8))
   const one = (i: number) => L.mul(L.load(x, L.add(from, i)), inputs.gain)
   for (let i = 8 * whole; i < count; i += 2) {
@@ -98,18 +102,18 @@ function pad(row: Row, start: number, count: number, zero: Expr, name: (base: st
 }
 
 /** As few blocks as `most` at once allows, all of one size. */
-function blocksOf(all: number, most: number, multiple = 1): { blocks: number; size: number } {
+export function blocksOf(all: number, most: number, multiple = 1): { blocks: number; size: number } {
   const blocks = Math.ceil(all / Math.max(1, most))
   const size = Math.min(all, multiple * Math.ceil(all / blocks / multiple))
   return { blocks: Math.ceil(all / size), size }
 }
 
-function firstOf(all: number, size: number) {
-  return (block: Expr) => (all % size === 0 ? L.mul(block, size) : L.op('min', L.mul(block, size), L.int(all - size)))
+export function firstOf(all: number, size: number) {
+  return (block: Expr) => L.op('min', L.mul(block, size), L.int(all - size))
 }
 
 /** Windows of one run that lie inside: pixels of one line, or of several where these follow each other. */
-export function direct(windows: Windows): Source {
+export function direct(windows: Windows): Halves {
   const { around, pixels, stride } = directly(windows)
   const { length, channels } = windows
   const words = Math.ceil(length / 2)
@@ -156,12 +160,32 @@ export function direct(windows: Windows): Source {
 /** Runs shorter than so many words are gathered. */
 const SHORT = 8
 
-/** Rows with padding around them; undefined where rows of a window are not neighbours. */
-export function strip(windows: Windows): Source | undefined {
-  const { length, depth, rows, s, channels } = windows
+/** Lines of outputs, and the rows of the input, with padding around them, that they read. */
+export interface Lines {
+  readonly around: readonly For[]
+  /** Lines, and pixels of one. */
+  readonly all: number
+  readonly pixels: number
+  /** Elements from one pixel to the next. */
+  readonly stride: number
+  /** Rows of a window, and from one line to the next. */
+  readonly runs: number
+  readonly down: number
+  /** Elements of a row, and of these what is padding before the input, and what is copied from it. */
+  readonly width: number
+  readonly before: number
+  readonly copied: number
+  /** Where the i-th row from that of line `first` begins in the input, and whether it is in it. */
+  from(first: Expr, i: Expr): Expr
+  inside(first: Expr, i: Expr): Expr | undefined
+}
+
+/** Undefined where rows of a window are not neighbours. */
+export function linesOf(windows: Windows): Lines | undefined {
+  const { rows, s, channels } = windows
   const { around, pixels, stride, strip: strips } = stripOf(windows)
   if (!strips) return undefined
-  const { row, start } = strips
+  const { row, start, width } = strips
   const rowIndex = s.x.at[s.x.at.length - 3]
   if (rows && rowIndex?.terms.get(rows.v) !== 1) return undefined
   const lineLoop = around.find((l) => rowIndex?.terms.has(l.v))
@@ -169,13 +193,45 @@ export function strip(windows: Windows): Source | undefined {
   const down = lineLoop ? rowIndex.terms.get(lineLoop.v)! : 1
   const outer = around.filter((l) => l !== lineLoop)
   const outerNames = new Set(outer.map((l) => l.v))
-  const runs = rows?.extent ?? 1
+  const kept = (a: Affine, first: Expr, i: Expr) => {
+    const terms = termsWhere(a, (v) => outerNames.has(v) || v === lineLoop?.v || v === rows?.v)
+    const named = new Map<string, Expr>([
+      ...(lineLoop ? [[lineLoop.v, first] as const] : []),
+      ...(rows ? [[rows.v, i] as const] : []),
+    ])
+    const sum = substituteExpr(toExpr({ ...terms, base: a.base }), named)
+    // without a loop over the rows of a window a line of outputs is one row down
+    return rows ? sum : L.add(sum, L.mul(i, lineLoop ? (a.terms.get(lineLoop.v) ?? 0) / down : 0))
+  }
+  return {
+    around: outer,
+    all: lineLoop?.extent ?? 1,
+    pixels,
+    stride,
+    runs: rows?.extent ?? 1,
+    down,
+    width,
+    before: row.before,
+    copied: row.copied,
+    from: (first, i) => kept(start, first, i),
+    inside(first, i) {
+      if (!windows.row) return undefined
+      const index = kept(windows.row.index, first, i)
+      return L.and(L.ge(index, 0), L.lt(index, windows.row.extent))
+    },
+  }
+}
+
+/** Rows with padding around them. */
+export function strip(windows: Windows): Halves | undefined {
+  const lines = linesOf(windows)
+  if (!lines) return undefined
+  const { length, depth } = windows
+  const { around, all, pixels, stride, runs, down, before, copied } = lines
   const runWords = Math.ceil(length / 2)
-  const width = 2 * Math.ceil(strips.width / 2)
-  const behind = width - row.before - row.copied
-  const gathers =
-    runWords < SHORT || [length, stride, row.before, row.copied, depth].some((n) => n % 2 !== 0) || runs === 1
-  const all = lineLoop?.extent ?? 1
+  const width = 2 * Math.ceil(lines.width / 2)
+  const behind = width - before - copied
+  const gathers = runWords < SHORT || [length, stride, before, copied, depth].some((n) => n % 2 !== 0) || runs === 1
   const perLine = 2 * down * width + (gathers ? 4 * pixels * runs * runWords : 0)
   const { blocks, size } = blocksOf(all, Math.floor(AT_ONCE / perLine))
   const height = (size - 1) * down + runs
@@ -187,21 +243,8 @@ export function strip(windows: Windows): Source | undefined {
     'scratch',
   )
   const px = L.buffer('px', 'i32', [size * pixels * words + SLACK / 2], 'scratch')
-
-  const named = (first: Expr, i: Expr) =>
-    new Map<string, Expr>([
-      ...(lineLoop ? [[lineLoop.v, first] as const] : []),
-      ...(rows ? [[rows.v, i] as const] : []),
-    ])
-  const kept = (a: Affine, first: Expr, i: Expr) => {
-    const terms = termsWhere(a, (v) => outerNames.has(v) || v === lineLoop?.v || v === rows?.v)
-    const sum = substituteExpr(toExpr({ ...terms, base: a.base }), named(first, i))
-    // without a loop over the rows of a window a line of outputs is one row down
-    return rows ? sum : L.add(sum, L.mul(i, flatRow(a)))
-  }
-  const flatRow = (a: Affine) => (lineLoop ? (a.terms.get(lineLoop.v) ?? 0) / down : 0)
   return {
-    around: outer,
+    around,
     blocks,
     first: firstOf(all, size),
     lines: gathers ? 1 : size,
@@ -218,14 +261,12 @@ export function strip(windows: Windows): Source | undefined {
       const fillRows = L.loop(name('i'), height, (i) => {
         const to: Row = { to: rowsOf, at: L.mul(i, gathers ? width : width / 2) }
         const copy = L.block(
-          pad(to, 0, row.before, inputs.zeros, name),
-          widen(to, row.before, x, kept(start, first, i), row.copied, inputs, name),
-          pad(to, row.before + row.copied, behind, inputs.zeros, name),
+          pad(to, 0, before, inputs.zeros, name),
+          widen(to, before, x, lines.from(first, i), copied, inputs, name),
+          pad(to, before + copied, behind, inputs.zeros, name),
         )
-        if (!windows.row) return copy
-        const index = kept(windows.row.index, first, i)
-        const inside = L.and(L.ge(index, 0), L.lt(index, windows.row.extent))
-        return L.when(inside, copy, pad(to, 0, width, inputs.zeros, name))
+        const inside = lines.inside(first, i)
+        return inside ? L.when(inside, copy, pad(to, 0, width, inputs.zeros, name)) : copy
       })
       if (!gathers) return fillRows
       const gather = L.loop(name('l'), size, (l) =>

@@ -5,6 +5,7 @@
 import * as L from '../../loops/build.ts'
 import { type Buf, type Expr, I16X8, I32X4, type Stmt } from '../../loops/ir.ts'
 import type { Packed } from './finish.ts'
+import { byPanels } from './panels.ts'
 import { eight } from './requantize.ts'
 
 export interface Tile {
@@ -52,16 +53,13 @@ export function totals(
 }
 
 /** int8 weights of every panel: of each word two for every channel. */
-export function packWeights(weights: readonly Int8Array[], panels: readonly number[], vectors: number): Int8Array {
+export function packWeights(weights: readonly Int8Array[], vectors: number) {
   const words = Math.ceil(weights[0].length / 2)
-  const size = 4 * vectors
-  const data = new Int8Array(panels.length * words * 2 * size)
-  panels.forEach((first, p) => {
-    for (let c = 0; c < size; c++)
-      for (let i = 0; i < weights[0].length; i++)
-        data[((p * words + (i >> 1)) * size + c) * 2 + (i & 1)] = weights[first + c][i]
-  })
-  return data
+  const rows = new Int8Array(words * weights.length * 2)
+  for (const [c, row] of weights.entries())
+    for (let i = 0; i < row.length; i++) rows[((i >> 1) * weights.length + c) * 2 + (i & 1)] = row[i]
+  const { data, made } = byPanels(new Int16Array(rows.buffer), weights.length, 4 * vectors)
+  return { data: new Int8Array(data.buffer), made }
 }
 
 /** One tile of panel `panel`: windows in `x`, words, from `from` on. */
@@ -99,7 +97,8 @@ export function tileLoops(
     )
   }
   const first = L.mul(panel, runs * words)
-  const all = L.loop(name('r'), runs, (r) =>
+  const each = (body: (r: Expr) => Stmt) => (runs === 1 ? body(L.int(0)) : L.loop(name('r'), runs, body))
+  const all = each((r) =>
     L.loop(name('k'), words, (k) =>
       step((p) => L.add(L.add(L.add(from, L.mul(r, apart)), k), p), L.add(L.add(first, L.mul(r, words)), k)),
     ),
