@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { calibrationInputs, evaluationInputs } from '../dist/cli/calibration.js'
 import { readModel } from '../dist/index.js'
+import { truthOf } from '../dist/report/evaluation.js'
 
 export const json = (path) => JSON.parse(readFileSync(path, 'utf8'))
 
@@ -55,6 +56,7 @@ export function dataSets(shared) {
       published: 'mlperf_tiny/ic_resnet8_int8.tflite',
       calibrate: ['--calibrate', at('datasets/cifar10/train'), '--range', '0..255'],
       evaluate: ['--evaluate', at('datasets/cifar10/test_a')],
+      views: 'mirrored',
     },
     {
       name: 'vww_mbv1_025_96',
@@ -62,6 +64,7 @@ export function dataSets(shared) {
       published: 'mlperf_tiny/vww_mbv1_025_96_int8.tflite',
       calibrate: ['--calibrate', persons('train'), '--range', '0..1'],
       evaluate: ['--evaluate', persons('test_a')],
+      views: 'mirrored',
     },
     {
       name: 'kws_dscnn',
@@ -69,6 +72,7 @@ export function dataSets(shared) {
       published: 'mlperf_tiny/kws_dscnn_int8.tflite',
       calibrate: ['--calibrate', keywords(), '--samples', '100'],
       evaluate: ['--evaluate', 'rest'],
+      views: 'shifted',
     },
     {
       name: 'mobilenet_v1_0.25_224',
@@ -76,21 +80,36 @@ export function dataSets(shared) {
       published: 'tflite_support/mobilenet_v1_0.25_224_quant.tflite',
       calibrate: ['--calibrate', at('datasets/flowers5/train'), '--range', '-1..1'],
       evaluate: ['--evaluate', at('datasets/imagenet_samples'), '--truth', photos()],
+      views: 'corners',
+      alike: [at('datasets/flowers5/val_a')],
     },
   ]
 
-  /** A model of `quantizable`, and inputs that judge it: so many, or all. */
-  function judged({ model, calibrate, evaluate }, limit) {
-    const args = [...calibrate, ...evaluate]
+  const modelOf = ({ model }) => readModel(readFileSync(at(`models/${model}`)))
+
+  /**
+   * A model of `quantizable`, inputs that judge it and their classes: so many of them, or all, read for another input type
+   * than the model's, or from another place, which has no classes of the model.
+   */
+  function judged(entry, { limit, type, evaluate: other } = {}) {
+    const args = [...entry.calibrate, ...entry.evaluate]
     const flag = (name) => (args.includes(`--${name}`) ? args[args.indexOf(`--${name}`) + 1] : undefined)
     const io = { out() {}, err() {}, progress() {}, debug: false }
-    const graph = readModel(readFileSync(at(`models/${model}`)))
+    const graph = modelOf(entry)
+    const taking = { inputs: [{ type: type ?? graph.inputs[0].type }] }
     const range = flag('range')?.split('..').map(Number)
     const how = { crop: 'centre', resize: 'bilinear', ...(range && { range }) }
-    const options = { samples: flag('samples') ?? '200', evaluate: flag('evaluate'), truth: flag('truth'), limit }
-    const calibration = calibrationInputs(graph, flag('calibrate'), options, how, io)
-    return { graph, samples: evaluationInputs(graph, calibration, options, how, io) }
+    const options = {
+      samples: flag('samples') ?? '200',
+      ...(other ? { evaluate: other } : { evaluate: flag('evaluate'), truth: flag('truth') }),
+      ...(limit && { limit: String(limit) }),
+    }
+    const calibration = calibrationInputs(taking, flag('calibrate'), options, how, io)
+    const samples = evaluationInputs(taking, calibration, options, how, io)
+    const { classes, ordered } = samples.set
+    const told = { truths: samples.read.samples.map((s) => s.truth), classes, ordered }
+    return { graph, samples, ...(!other && { truths: truthOf(told, graph.outputs[0].type.shape.at(-1)).classes }) }
   }
 
-  return { at, dir, persons, keywords, photos, quantizable, judged }
+  return { at, dir, persons, keywords, photos, quantizable, modelOf, judged }
 }

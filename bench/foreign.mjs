@@ -1,8 +1,10 @@
 // Files that `mote quantize` writes, read by others: .tflite by tfjs-tflite and LiteRT.js in headless Chromium, .onnx by
 // onnxruntime in Node and onnxruntime-web in Chromium. Each reader runs the same real inputs that mote runs, none of which
 // calibrated the model: elements of the answers that are equal, the largest difference (in steps of the output's scale, where
-// the model ends in integers), inputs with the same best class, and accuracy beside mote's. A reader that refuses a file, or is
-// not installed beside the place that this is called from, is named with its reason.
+// the model ends in integers), inputs with the same best class, and accuracy beside mote's. TensorFlow Lite's kernels round
+// sums in fixed point, and so does mote; where a reader rounds them in float32 (XNNPACK), its answers are also counted against
+// mote's arithmetic of that kind. The published int8 file is read beside those that mote wrote. A reader that refuses a
+// file, or is not installed beside the place that this is called from, is named with its reason.
 // Writes bench/results/foreign.json and foreign.md; `--only`, a part of a model's name, leaves the rest as it was.
 //
 //   npm run build
@@ -20,7 +22,6 @@ import { chromiumEngine, findChromium, nodeEngine, packageFolder } from '../dist
 import { RIVALS } from '../dist/cli/rivals/rivals.js'
 import { samplesFor } from '../dist/compress/quantize/measure.js'
 import { compile, instantiate, readModel } from '../dist/index.js'
-import { truthOf } from '../dist/report/evaluation.js'
 import { dataSets, json } from './data_sets.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -35,6 +36,7 @@ const { at, dir, quantizable, judged } = dataSets(values.shared)
 
 /** What is written, by the arguments of `mote quantize`; LiteRT.js takes no integers of 8 or 16 bits. */
 const FORMS = [
+  ['int8, published', '.tflite', undefined],
   ['int8', '.tflite', []],
   ['int8, float32 edges', '.tflite', ['--io', 'float']],
   ['int16x8, float32 edges', '.tflite', ['--to', 'int16x8', '--io', 'float']],
@@ -47,7 +49,8 @@ const FORMS = [
 ]
 const CALIBRATED = (args) => !args.includes('dynamic') && !args.includes('float16')
 
-function quantize({ model, calibrate }, format, args) {
+function fileOf({ model, published, calibrate }, format, args) {
+  if (!args) return at(`models/${published}`)
   const out = join(dir, `model${format}`)
   const inputs = CALIBRATED(args) ? calibrate : []
   const argv = ['quantize', at(`models/${model}`), '-o', out, '--force', '--json', ...inputs, ...args]
@@ -83,9 +86,22 @@ function stepOf({ nodes, outputs: [y] }) {
   return last?.op.name === 'dequantize' ? last.inputs[0].type.quant?.scale[0] : undefined
 }
 
+/** The same net where sums of int8 are rounded as ONNX Runtime and XNNPACK do; undefined where it has none. */
+function inFloat(graph) {
+  const scaled = (n) => n.inputs[0]?.type.dtype === 'i8' && n.op.quantize?.(n)?.scaling
+  if (!graph.nodes.some(scaled)) return undefined
+  const nodes = graph.nodes.map((n) => (scaled(n) ? { ...n, attrs: { ...n.attrs, scaling: 'float' } } : n))
+  return { ...graph, nodes }
+}
+
 const best = (scores) => scores.reduce((b, s, i) => (s > scores[b] ? i : b), 0)
 
-function compared(ours, theirs, truths, step) {
+async function answersOf(graph, inputs) {
+  const model = await instantiate(compile(graph))
+  return inputs.map((x) => Array.from(model.run([x])[0]))
+}
+
+function compared(ours, inFloat, theirs, truths, step) {
   const flat = ours.flat()
   const other = theirs.flat()
   if (flat.length !== other.length) throw new Error(`answers ${other.length} numbers, not ${flat.length}`)
@@ -95,6 +111,7 @@ function compared(ours, theirs, truths, step) {
     inputs: ours.length,
     elements: flat.length,
     equal: flat.filter((x, i) => x === other[i]).length,
+    ...(inFloat && { equalInFloat: inFloat.flat().filter((x, i) => x === other[i]).length }),
     ...(step ? { steps: Number((most / step).toFixed(2)) } : { difference: most }),
     agree: ours.filter((y, i) => best(y) === best(theirs[i])).length,
     right: right(theirs),
@@ -132,15 +149,12 @@ async function readBy(reader, path, graph, inputs) {
 }
 
 async function checked(entry) {
-  const { graph: float, samples } = judged(entry, values.inputs)
-  const { classes, ordered } = samples.set
-  const told = { truths: samples.read.samples.map((s) => s.truth), classes, ordered }
-  const truths = truthOf(told, float.outputs[0].type.shape.at(-1)).classes
+  const { samples, truths } = judged(entry, { limit: values.inputs })
   const rows = []
   let scales
   for (const [form, format, args] of FORMS) {
     process.stderr.write(`${entry.name} ${form} ${format} …\n`)
-    const path = quantize(entry, format, args)
+    const path = fileOf(entry, format, args)
     const graph = readModel(readFileSync(path))
     // integers have no scale in .onnx: the inputs of both files have the same
     const [input] = graph.inputs
@@ -149,12 +163,13 @@ async function checked(entry) {
     const stored = samplesFor({ inputs: [{ type: scaled }] }, samples)
     const inputs = Array.from({ length: samples.count }, (_, i) => stored.inputs(i)[0])
     writeFileSync(join(dir, 'inputs.bin'), Buffer.concat(inputs.map((x) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength))))
-    const own = await instantiate(compile(graph))
-    const ours = inputs.map((x) => Array.from(own.run([x])[0]))
+    const ours = await answersOf(graph, inputs)
+    const rounded = format === '.tflite' && inFloat(graph)
+    const oursInFloat = rounded && (await answersOf(rounded, inputs))
     for (const reader of READERS.filter((r) => extname(path) === `.${r.format}`)) {
       const row = { form, format, reader: reader.name, version: reader.version }
       try {
-        rows.push({ ...row, ...compared(ours, await readBy(reader, path, graph, inputs), truths, stepOf(graph)) })
+        rows.push({ ...row, ...compared(ours, oursInFloat, await readBy(reader, path, graph, inputs), truths, stepOf(graph)) })
       } catch (error) {
         rows.push({ ...row, error: error.message.trim().split('\n')[0].slice(0, 200) })
       }
@@ -174,13 +189,15 @@ for (const entry of quantizable()) {
 
 const line = (cells) => `| ${cells.join(' | ')} |`
 const share = (n, of) => (n === of ? 'all' : `${((100 * n) / of).toFixed(1)}%`)
-const heads = ['file', 'reader', 'equal elements', 'largest difference', 'same class', 'right', "mote's right"]
+const heads = ['file', 'reader', 'equal elements', 'rounded in float32', 'largest difference', 'same class', 'right', "mote's right"]
+const inFloatOf = ({ equalInFloat, elements }) => (equalInFloat === undefined ? '' : share(equalInFloat, elements))
 const most = ({ steps, difference }) =>
   steps === undefined ? difference.toExponential(1) : `${steps} step${steps === 1 ? '' : 's'}`
 const md = [
   '# Quantised files in other readers',
   '',
   'Written by `node bench/foreign.mjs`: real inputs, none of which calibrated the model, through the reader and through mote.',
+  '`rounded in float32`: equal elements where mote rounds sums of int8 in float32, as XNNPACK does in both readers of .tflite.',
   'A step is the scale of the output where it ends in integers; other differences are of float32 numbers (softmax: 0 to 1).',
   '',
   ...models.flatMap(({ name, rows }) => [
@@ -193,8 +210,8 @@ const md = [
         `${r.format} ${r.form}`,
         `${r.reader}${r.version ? ` ${r.version}` : ''}`,
         ...(r.error !== undefined
-          ? [`refused: ${r.error.replaceAll('|', '/')}`, '', '', '', '']
-          : [share(r.equal, r.elements), most(r), `${r.agree}`, `${r.right}`, `${r.motesRight}`]),
+          ? [`refused: ${r.error.replaceAll('|', '/')}`, '', '', '', '', '']
+          : [share(r.equal, r.elements), inFloatOf(r), most(r), `${r.agree}`, `${r.right}`, `${r.motesRight}`]),
       ]),
     ),
     '',

@@ -9,25 +9,35 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { compile, importanceOf, instantiate, instantiateLearner, learnedModel, readModel, Replay, splitModel, trainingStep } from '../dist/index.js'
-import { readPacked } from '../dist/io/packed.js'
+import {
+  compile,
+  importanceOf,
+  instantiate,
+  instantiateLearner,
+  learnedModel,
+  Replay,
+  readModel,
+  splitModel,
+  trainingStep,
+} from '../dist/index.js'
 import { Xorshift32 } from '../dist/ir/random.js'
-import { resize } from '../dist/web/resize.js'
+import { answers, apart, interval, latentsOf, percent, share, shuffled, tell } from './learning.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { values } = parseArgs({
   options: {
     shared: { type: 'string', default: process.env.MOTE_SHARED ?? join(root, '..', 'shared') },
     seeds: { type: 'string', default: '5' },
-    each: { type: 'string', default: '200' },
+    each: { type: 'string', default: '100' },
     layers: { type: 'string', default: '4' },
   },
 })
 const [SEEDS, EACH, LAYERS] = ['seeds', 'each', 'layers'].map((k) => Number(values[k]))
 const [CLASSES, TASKS] = [10, 5]
 const REPLAYED = 20
-const STRENGTHS = [0.1, 1, 10]
-const RATES = [0.003, 0.01, 0.03]
+const PULLS = [1, 100, 10000]
+const SHARES = [0.3, 0.6, 0.9]
+const RATES = [0.0003, 0.001, 0.003, 0.01]
 
 const softmaxOf = (logits) => {
   const most = Math.max(...logits)
@@ -35,39 +45,18 @@ const softmaxOf = (logits) => {
   const sum = e.reduce((a, b) => a + b)
   return e.map((x) => x / sum)
 }
-const best = (scores) => Array.from(scores).reduce((b, s, i, all) => (s > all[b] ? i : b), 0)
-const shuffled = (list, random) => {
-  const copy = [...list]
-  for (let i = copy.length - 1; i > 0; i--) {
-    const j = random.between(0, i)
-    ;[copy[i], copy[j]] = [copy[j], copy[i]]
-  }
-  return copy
-}
-const tell = (text) => process.stderr.write(`\r${text}\x1b[K`)
-
 const model = readModel(new Uint8Array(readFileSync(join(values.shared, 'models/tiny_training/mcunet-5fps_int8.tflite'))))
 const { front, back } = splitModel(model, LAYERS)
-const frozen = await instantiate(compile(front))
-const [, height, width] = front.inputs[0].type.shape
-
-/** The latent of each picture of a part of CIFAR-10, with its class. */
-function latentsOf(part) {
-  const { images, labels } = readPacked(join(values.shared, 'datasets/cifar10', `${part}.json`))
-  return images.map((image, i) => {
-    if (i % 100 === 0) tell(`latents of ${part}: ${i} of ${images.length}`)
-    const pixels = resize(image, width, height).data
-    const [latent] = frozen.run([Int8Array.from(pixels, (p) => p - 128)])
-    return { latent, label: labels[i] }
-  })
-}
-const [train, test] = [latentsOf('train'), latentsOf('test_a')]
-const latentBytes = train[0].latent.byteLength
+const [{ rows: known }, { rows: test }] = [
+  await latentsOf(front, values.shared, 'cifar10', 'train'),
+  await latentsOf(front, values.shared, 'cifar10', 'test_a'),
+]
+// rates and strengths are chosen on pictures that are neither learned from nor judged
+const { validation, pool } = apart(known, 1000)
+const latentBytes = pool[0].latent.byteLength
 
 async function rightOf(graph, rows) {
-  const running = await instantiate(compile(graph))
-  const right = rows.map(({ latent, label }) => best(running.run([latent])[0]) === label)
-  const share = (of) => of.filter(Boolean).length / of.length
+  const right = await answers(graph, rows)
   const old = right.filter((_, i) => rows[i].label < CLASSES - CLASSES / TASKS)
   return { all: share(right), old: share(old) }
 }
@@ -78,7 +67,7 @@ const oneHot = (label) => Float32Array.from({ length: CLASSES }, (_, c) => (c ==
 /** All tasks in turn. Returns the shares that are right at the end. */
 async function run(method, { rate, strength = 0 }, seed, judge) {
   const random = new Xorshift32(1000 + seed)
-  const byClass = Array.from({ length: CLASSES }, (_, c) => shuffled(train.filter((r) => r.label === c), random).slice(0, EACH))
+  const byClass = Array.from({ length: CLASSES }, (_, c) => shuffled(pool.filter((r) => r.label === c), random).slice(0, EACH))
   const replay = new Replay({ classes: CLASSES, perClass: REPLAYED, seed })
   let step = trainingStep(back, { learn, classes: CLASSES, seed })
   let graph = step.model
@@ -116,14 +105,12 @@ async function run(method, { rate, strength = 0 }, seed, judge) {
 const METHODS = {
   naive: [{}],
   replay: [{}],
-  EWC: STRENGTHS.map((strength) => ({ strength })),
-  distillation: [0.3, 0.6, 0.9].map((strength) => ({ strength })),
+  EWC: PULLS.map((strength) => ({ strength })),
+  distillation: SHARES.map((strength) => ({ strength })),
 }
 const results = {}
 for (const [method, choices] of Object.entries(METHODS)) {
   let chosen
-  // the rate and the strength are chosen on pictures that are not judged later
-  const validation = shuffled(train, new Xorshift32(99)).slice(0, 1000)
   for (const choice of choices)
     for (const rate of RATES) {
       tell(`${method}: rate ${rate} ${JSON.stringify(choice)}`)
@@ -144,14 +131,6 @@ for (const [method, choices] of Object.entries(METHODS)) {
 }
 tell('')
 
-/** Student's t for 95% with n - 1 degrees of freedom. */
-const T = [0, 12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262]
-const interval = (xs) => {
-  const mean = xs.reduce((a, b) => a + b) / xs.length
-  const deviation = Math.sqrt(xs.reduce((s, x) => s + (x - mean) ** 2, 0) / Math.max(1, xs.length - 1))
-  return { mean, half: (T[xs.length - 1] ?? 1.96) * (deviation / Math.sqrt(xs.length)) }
-}
-const percent = ({ mean, half }) => `${(100 * mean).toFixed(1)} ± ${(100 * half).toFixed(1)}`
 const naive = results.naive.runs
 const rows = Object.entries(results).map(([method, { rate, strength, runs }]) => {
   const against = interval(runs.map((r, i) => r.all - naive[i].all))

@@ -42,8 +42,12 @@ for (const [net, learn, held, streamed] of WAYS) {
   const options = [
     { name: 'for speed', stage: 'none' },
     { name: `held, ${held} KB`, sram: held * KB },
-    ...(streamed ? [{ name: `row by row, ${streamed} KB`, sram: streamed * KB, input: 'streamed' }] : []),
-    { name: 'held, the least', stage: 'rows' },
+    ...(streamed
+      ? [
+          { name: `row by row, ${streamed} KB`, sram: streamed * KB, input: 'streamed' },
+          { name: 'held, the least', stage: 'rows' },
+        ]
+      : []),
   ]
   const known = before.filter((r) => r.net === net && r.learn === learn)
   if (!net.includes(values.only) && known.length > 0) {

@@ -13,6 +13,8 @@ import { inspect } from './inspect.ts'
 import { power } from './power.ts'
 import { quantize } from './quantize.ts'
 import { run } from './run.ts'
+import { trainChoose } from './train_choose.ts'
+import { trainCompile } from './train_compile.ts'
 import { trainPlan } from './train_plan.ts'
 
 /** A name of two words is a command of a group. */
@@ -26,6 +28,8 @@ export const COMMANDS: readonly Command[] = [
   bench,
   power,
   trainPlan,
+  trainChoose,
+  trainCompile,
 ]
 
 const GROUPS: Readonly<Record<string, string>> = {

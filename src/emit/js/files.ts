@@ -9,6 +9,7 @@ import { quads } from '../../targets/wasm/quads.ts'
 import { type CompileOptions, compile, type OutputFile, type Program } from '../program.ts'
 import { emitWasm, interfaceOf, wasmLayout } from '../wasm/module.ts'
 import { fusedProbe, relaxedProbe } from '../wasm/relaxed.ts'
+import { learnOptions, ownPorts } from './learn.ts'
 import { loaderText, pageSideText, threadText, type Variant } from './loader.ts'
 import { jsPorts } from './ports.ts'
 import { poolText } from './threads.ts'
@@ -44,19 +45,20 @@ export function webFiles({ name, plan, wasm }: Program, options: WebOptions = {}
   const separate = options.weights === 'separate'
   if (separate && Object.keys(variants).length > 0)
     throw new InputError('weights', 'separate is for one module, variants have other layouts', 'keep them inside')
-  const ports = jsPorts(plan.graph, described)
+  const ports = jsPorts(ownPorts(plan.graph), described)
+  const learning = learnOptions(plan.graph, plan.learning)
   const threads = plan.threads && {
     most: plan.threads.most,
     pages: Object.values(variants).reduce((most, v) => Math.max(most, v.pages ?? 0), wasmLayout(plan).pages),
   }
-  const loader = { separate, variants, labels: described.labels, threads }
+  const loader = { separate, variants, labels: described.labels, threads, learning }
   return [
     { name: `${name}.wasm`, data: separate ? emitWasm(plan, { weights: 'separate' }) : wasm },
     ...Object.entries(variants).map(([suffix, v]) => ({ name: `${name}.${suffix}.wasm`, data: v.wasm })),
     ...(separate ? [{ name: `${name}.weights`, data: weightsFile(plan) }] : []),
     { name: `${name}.js`, data: loaderText(name, ports, interfaceOf(plan.graph) | 0, loader) },
     { name: `${name}.d.ts`, data: typesText(name, ports, loader) },
-    { name: `${name}.worker.js`, data: pageSideText(name) },
+    { name: `${name}.worker.js`, data: pageSideText(name, learning !== undefined) },
     { name: `${name}.worker.d.ts`, data: workerTypesText(name, loader) },
     { name: `${name}.thread.js`, data: threadText(name) },
     ...(threads ? [{ name: `${name}.pool.js`, data: poolText(name) }] : []),

@@ -1,6 +1,7 @@
 // The loader of a WebAssembly program as JavaScript: one module without dependencies, for pages, bundlers, workers and Node.
 // Beside it two small ones that run the same program in a worker: the page's side and the worker's.
 
+import { type LearnOptions, learnMethods, learnSetup } from './learn.ts'
 import { facts, type JsPort, type JsPorts } from './ports.ts'
 import { startText, type ThreadOptions } from './threads.ts'
 import { WEIGHTS_HEADER } from './weights.ts'
@@ -21,6 +22,8 @@ export interface LoaderOptions {
   readonly variants: Readonly<Record<string, Variant>>
   /** Runs are shared by threads. */
   readonly threads?: ThreadOptions
+  /** The program learns. */
+  readonly learning?: LearnOptions
 }
 
 /** Plain data as JavaScript: text in single quotes, keys without. */
@@ -85,7 +88,7 @@ const SHARED = `
  * name `Response` loads a client for HTTP, which takes 20 ms.
  */
 export function loaderText(name: string, ports: JsPorts, face: number, options: LoaderOptions): string {
-  const { labels, separate, variants, threads } = options
+  const { labels, separate, variants, threads, learning } = options
   const quantised = [...ports.inputs, ...ports.outputs].some((p) => p.scale !== undefined)
   const url = (file: string) => `new URL('./${file}', import.meta.url)`
   const choice = Object.entries(variants).map(
@@ -121,7 +124,7 @@ function same(what, a, b) {
 const views = ({ memory, ...at }, kind, ports) =>
   Object.entries(ports).map(([key, { dtype, length }], i) => [
     key,
-    new types[dtype][0](memory.buffer, at[kind + i].value, length),
+    new types[dtype][0](memory.buffer, at[kind + ${learning ? "(kind === 'output' ? i + 1 : i)" : 'i'}].value, length),
   ])
 ${threads ? startText(name, threads) : ''}
 export async function load({
@@ -131,9 +134,9 @@ export async function load({
   const code = given instanceof WebAssembly.Module ? given : await WebAssembly.compile(given)
   ${threads ? `const memory = new WebAssembly.Memory({ initial: ${threads.pages}, maximum: ${threads.pages}, shared: true })\n  ` : ''}const { exports } = await WebAssembly.instantiate(code${threads ? ', { env: { memory } }' : ''})
   same('${name}.wasm is of another model: interface', exports.interface.value, ${face})${separate ? CHECKED_WEIGHTS : ''}
-  let { reset, run } = exports
+  let { reset${learning ? '' : ', run'} } = exports
   let [to, from] = [views(exports, 'input', inputs), views(exports, 'output', outputs)]
-  exports.init()${threads ? SHARED : ''}
+  exports.init()${threads ? SHARED : ''}${learning ? learnSetup(learning) : ''}
   return {
     run(given) {
       for (const [key, view] of to) {
@@ -146,7 +149,7 @@ export async function load({
       run()
       return Object.fromEntries(from.map(([key, view]) => [key, view.slice()]))
     },
-    reset: () => reset(),
+    ${learning ? `${learnMethods(learning).trimStart()}\n    ` : ''}reset: () => reset(),
     dispose() {
       to = from = []
       reset = run = () => {
@@ -159,7 +162,7 @@ export async function load({
 }
 
 /** `<name>.worker.js`: the page's side. */
-export function pageSideText(name: string): string {
+export function pageSideText(name: string, learns = false): string {
   return `// Runs ${name}.wasm in a worker, as ${name}.js does here. Written by mote; ${name}.worker.d.ts has the types.
 
 export async function load(from) {
@@ -190,7 +193,14 @@ export async function load(from) {
     throw fault
   }
   return {
-    run: (given) => ask('run', given),
+    run: (given) => ask('run', given),${
+      learns
+        ? `
+    train: (...given) => ask('train', ...given),
+    save: () => ask('save'),
+    restore: (bytes) => ask('restore', bytes),`
+        : ''
+    }
     reset: () => ask('reset'),
     dispose: () => end('the model was disposed'),
   }
@@ -205,12 +215,12 @@ export function threadText(name: string): string {
 import { load } from './${name}.js'
 
 let model
-self.onmessage = async ({ data: [call, given] }) => {
+self.onmessage = async ({ data: [call, ...given] }) => {
   try {
     let answer
-    if (call === 'load') model = await load(given)
-    else answer = model[call](given)
-    const arrays = Object.values(answer ?? {})
+    if (call === 'load') model = await load(...given)
+    else answer = model[call](...given)
+    const arrays = answer?.buffer ? [answer] : Object.values(answer ?? {})
     self.postMessage({ answer }, arrays.map((x) => x.buffer))
   } catch ({ message }) {
     self.postMessage({ fault: message })

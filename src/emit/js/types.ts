@@ -2,6 +2,7 @@
 // element types, scales and labels.
 
 import { printTensorType } from '../../ir/graph.ts'
+import { learnTypes } from './learn.ts'
 import { type LoaderOptions, literal } from './loader.ts'
 import { facts, type JsPort, type JsPorts } from './ports.ts'
 import { threadTypes } from './threads.ts'
@@ -81,7 +82,7 @@ ${record('Outputs', ports.outputs)}
 export interface Model {
   /** Row-major arrays in, fresh arrays out. Throws TypeError for an array of another type or length. */
   run(inputs: Readonly<Inputs>): Outputs
-  /** Puts tensors that live between runs back to what they start from. */
+${options.learning ? learnTypes(options.learning).trimStart().replace(/^/, '  ') : ''}  /** Puts tensors that live between runs back to what they start from. */
   reset(): void
   /** Lets go of the memory; the model cannot run any more. */
   dispose(): void
@@ -95,7 +96,7 @@ ${helpers(ports)}`
 }
 
 /** `<name>.worker.d.ts`. */
-export function workerTypesText(name: string, { separate, threads }: LoaderOptions): string {
+export function workerTypesText(name: string, { separate, threads, learning }: LoaderOptions): string {
   return `// Types of ${name}.worker.js. Written by mote.
 
 import type { Inputs, Outputs } from './${name}.js'
@@ -103,7 +104,14 @@ import type { Inputs, Outputs } from './${name}.js'
 /** The model of ${name}.js in a worker: whoever asks does not wait. Runs are answered in the order of asking. */
 export interface WorkerModel {
   run(inputs: Readonly<Inputs>): Promise<Outputs>
-  reset(): Promise<void>
+${
+  learning
+    ? learnTypes(learning)
+        .replace(/\): (number|Uint8Array|void)\n/g, '): Promise<$1>\n')
+        .trimStart()
+        .replace(/^/, '  ')
+    : ''
+}  reset(): Promise<void>
   /** Ends the worker; runs that were not answered are refused. */
   dispose(): void
 }

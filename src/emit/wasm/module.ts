@@ -143,6 +143,13 @@ export function emitWasm(plan: Plan, { weights = 'inside' }: WasmOptions = {}): 
     interface: interfaceOf(plan.graph),
     layout: layoutOf(plan),
     ...addresses(plan, layout),
+    ...(plan.learning && {
+      state: layout.arenaBase,
+      state_bytes: plan.learning.stateBytes,
+      predicted: plan.learning.predicted,
+      judged: plan.learning.judged,
+      steps: plan.steps.length,
+    }),
   })
   return encodeModule({
     funcs,

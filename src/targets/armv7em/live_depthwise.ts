@@ -10,7 +10,8 @@ import { type LiveSum, liveSum } from '../sum_of_products.ts'
 import type { Recipe } from '../target.ts'
 import { type Depthwise, depthwiseOf, rowsApart } from './depthwise.ts'
 import { fillMeans, fillRoutine } from './gather.ts'
-import { anySum, formNumbers, initial, type LiveForm, leftover, liveForm, type SumRange, sumRange } from './live.ts'
+import { leftover } from './live.ts'
+import { anySum, formNumbers, initial, type LiveForm, liveForm, type SumRange, sumRange } from './live_form.ts'
 import {
   isResident,
   lanesOf,
