@@ -14,7 +14,7 @@
 // Needs the models and data (`--shared`, MOTE_SHARED or ../shared) and Chromium.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -50,8 +50,11 @@ const FORMS = [
 const CALIBRATED = (args) => !args.includes('dynamic') && !args.includes('float16')
 
 function fileOf({ model, published, calibrate }, format, args) {
-  if (!args) return at(`models/${published}`)
   const out = join(dir, `model${format}`)
+  if (!args) {
+    copyFileSync(at(`models/${published}`), out)
+    return out
+  }
   const inputs = CALIBRATED(args) ? calibrate : []
   const argv = ['quantize', at(`models/${model}`), '-o', out, '--force', '--json', ...inputs, ...args]
   const { status, stderr } = spawnSync(process.execPath, [join(root, 'dist/cli/main.js'), ...argv], { encoding: 'utf8' })
@@ -86,11 +89,14 @@ function stepOf({ nodes, outputs: [y] }) {
   return last?.op.name === 'dequantize' ? last.inputs[0].type.quant?.scale[0] : undefined
 }
 
-/** The same net where sums of int8 are rounded as ONNX Runtime and XNNPACK do; undefined where it has none. */
+/** The same net rounded as ONNX Runtime and XNNPACK do; undefined where it has no sums of int8. */
 function inFloat(graph) {
-  const scaled = (n) => n.inputs[0]?.type.dtype === 'i8' && n.op.quantize?.(n)?.scaling
-  if (!graph.nodes.some(scaled)) return undefined
-  const nodes = graph.nodes.map((n) => (scaled(n) ? { ...n, attrs: { ...n.attrs, scaling: 'float' } } : n))
+  const summed = (n) => n.inputs[0]?.type.dtype === 'i8' && n.op.quantize?.(n)?.scaling
+  if (!graph.nodes.some(summed)) return undefined
+  const nodes = graph.nodes.map((n) => {
+    if (n.op.name === 'quantize') return { ...n, attrs: { ...n.attrs, ties: 'even' } }
+    return summed(n) ? { ...n, attrs: { ...n.attrs, scaling: 'float' } } : n
+  })
   return { ...graph, nodes }
 }
 
@@ -156,10 +162,10 @@ async function checked(entry) {
     process.stderr.write(`${entry.name} ${form} ${format} …\n`)
     const path = fileOf(entry, format, args)
     const graph = readModel(readFileSync(path))
-    // integers have no scale in .onnx: the inputs of both files have the same
-    const [input] = graph.inputs
-    scales ??= input.type.quant
-    const scaled = input.type.dtype === 'i8' ? { ...input.type, quant: scales } : input.type
+    // integers have no scale in .onnx: the inputs of both files that mote writes have the same
+    const [{ type }] = graph.inputs
+    if (args) scales ??= type.quant
+    const scaled = type.dtype === 'i8' && !type.quant ? { ...type, quant: scales } : type
     const stored = samplesFor({ inputs: [{ type: scaled }] }, samples)
     const inputs = Array.from({ length: samples.count }, (_, i) => stored.inputs(i)[0])
     writeFileSync(join(dir, 'inputs.bin'), Buffer.concat(inputs.map((x) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength))))
@@ -197,7 +203,8 @@ const md = [
   '# Quantised files in other readers',
   '',
   'Written by `node bench/foreign.mjs`: real inputs, none of which calibrated the model, through the reader and through mote.',
-  '`rounded in float32`: equal elements where mote rounds sums of int8 in float32, as XNNPACK does in both readers of .tflite.',
+  '`rounded in float32`: equal elements where mote rounds sums of int8 in float32 and halves of inputs to even, as XNNPACK does',
+  'in both readers of .tflite; mote itself rounds as TensorFlow Lite\'s own kernels.',
   'A step is the scale of the output where it ends in integers; other differences are of float32 numbers (softmax: 0 to 1).',
   '',
   ...models.flatMap(({ name, rows }) => [

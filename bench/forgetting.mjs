@@ -28,7 +28,7 @@ const { values } = parseArgs({
   options: {
     shared: { type: 'string', default: process.env.MOTE_SHARED ?? join(root, '..', 'shared') },
     seeds: { type: 'string', default: '5' },
-    each: { type: 'string', default: '100' },
+    each: { type: 'string', default: '60' },
     layers: { type: 'string', default: '4' },
   },
 })
@@ -48,8 +48,8 @@ const softmaxOf = (logits) => {
 const model = readModel(new Uint8Array(readFileSync(join(values.shared, 'models/tiny_training/mcunet-5fps_int8.tflite'))))
 const { front, back } = splitModel(model, LAYERS)
 const [{ rows: known }, { rows: test }] = [
-  await latentsOf(front, values.shared, 'cifar10', 'train'),
-  await latentsOf(front, values.shared, 'cifar10', 'test_a'),
+  await latentsOf(front, values.shared, 'cifar10', 'train', 3000),
+  await latentsOf(front, values.shared, 'cifar10', 'test_a', 2000),
 ]
 // rates and strengths are chosen on pictures that are neither learned from nor judged
 const { validation, pool } = apart(known, 1000)

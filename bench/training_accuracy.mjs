@@ -4,8 +4,8 @@
 // layers, released sparse ones, TinyTL; their Fig. 18) with the arena of the whole step for a Cortex-M7. The rate of each row is
 // searched on pictures that are neither learned from nor judged. Writes bench/results/training_accuracy.{json,md}.
 //
-//   npm run build && node bench/training_accuracy.mjs [--shared DIR] [--only arithmetic|schemes, the other table stays]
-//       [--data cifar10|cifar100|fashion_mnist] [--pictures N] [--epochs N] [--seeds N] [--more N] [--workers N]
+//   npm run build && node bench/training_accuracy.mjs [--shared DIR] [--only arithmetic|schemes|more, other tables stay]
+//       [--data cifar10|cifar100|fashion_mnist] [--pictures N] [--epochs N] [--seeds N] [--more N] [--judged N] [--workers N]
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -26,18 +26,17 @@ const { values } = parseArgs({
     shared: { type: 'string', default: process.env.MOTE_SHARED ?? join(root, '..', 'shared') },
     only: { type: 'string', default: '' },
     data: { type: 'string', default: 'cifar10' },
-    pictures: { type: 'string', default: '600' },
+    pictures: { type: 'string', default: '400' },
     epochs: { type: 'string', default: '4' },
     seeds: { type: 'string', default: '5' },
     more: { type: 'string', default: '10' },
+    judged: { type: 'string', default: '2000' },
     workers: { type: 'string', default: '2' },
   },
 })
-const [PICTURES, EPOCHS, SEEDS, MORE, WORKERS] = ['pictures', 'epochs', 'seeds', 'more', 'workers'].map((k) =>
-  Number(values[k]),
-)
+const [PICTURES, EPOCHS, SEEDS, MORE] = ['pictures', 'epochs', 'seeds', 'more'].map((k) => Number(values[k]))
+const [JUDGED, WORKERS] = ['judged', 'workers'].map((k) => Number(values[k]))
 const VALIDATION = 500
-const POOL = 4 * PICTURES
 
 const model = readModel(new Uint8Array(readFileSync(join(values.shared, 'models/tiny_training/mcunet-5fps_int8.tflite'))))
 
@@ -51,16 +50,16 @@ function inBack(name, back) {
 /** Rows: what learns, by which arithmetic (float32 where `float`), where the search for a rate starts, how many seeds. */
 const TABLES = {
   arithmetic: {
-    layers: 7,
+    layers: 4,
     against: 'int8, stochastic',
     rows: {
-      'float copy of int8': { learn: 'last-7', copy: 'qas', start: 0.003, seeds: MORE },
-      'int8, stochastic': { learn: 'last-7', rounding: 'stochastic', start: 0.003, seeds: MORE },
-      'float copy without scaling, Adam': { learn: 'last-7', copy: 'adam', start: 0.01 },
-      'float copy without scaling': { learn: 'last-7', copy: 'plain', start: 0.03 },
-      'int8, nearest': { learn: 'last-7', rounding: 'nearest', start: 0.003 },
-      'int8, truncated': { learn: 'last-7', rounding: 'truncate', start: 0.003 },
-      float32: { learn: 'last-7', float: true, start: 0.003 },
+      float32: { learn: 'last-4', float: true, start: 0.003 },
+      'float copy of int8': { learn: 'last-4', copy: 'qas', start: 0.003, seeds: MORE },
+      'int8, stochastic': { learn: 'last-4', rounding: 'stochastic', start: 0.003, seeds: MORE },
+      'int8, nearest': { learn: 'last-4', rounding: 'nearest', start: 0.003 },
+      'int8, truncated': { learn: 'last-4', rounding: 'truncate', start: 0.003 },
+      'float copy without scaling': { learn: 'last-4', copy: 'plain', start: 0.03 },
+      'float copy without scaling, Adam': { learn: 'last-4', copy: 'adam', start: 0.01 },
     },
   },
   schemes: {
@@ -68,21 +67,30 @@ const TABLES = {
     against: 'sparse-49kb',
     rows: {
       'tinytl, float32': { learn: 'tinytl', float: true, optimizer: { kind: 'adam' }, start: 0.001 },
-      'last-13': { learn: 'last-13', start: 0.003 },
-      'sparse-74kb': { learn: 'sparse-74kb', start: 0.003 },
-      'sparse-49kb': { learn: 'sparse-49kb', start: 0.003 },
       'last-7': { learn: 'last-7', start: 0.003 },
       'last-4': { learn: 'last-4', start: 0.003 },
+      'sparse-49kb': { learn: 'sparse-49kb', start: 0.003 },
       'bias-last-22': { learn: 'bias-last-22', start: 0.01 },
       last: { learn: 'last', start: 0.01 },
+    },
+  },
+  'more pictures': {
+    layers: 22,
+    against: 'sparse-49kb',
+    pictures: 4 * PICTURES,
+    rows: {
+      'last-4': { learn: 'last-4', start: 0.003 },
+      'sparse-49kb': { learn: 'sparse-49kb', start: 0.003 },
+      'bias-last-22': { learn: 'bias-last-22', start: 0.003 },
+      last: { learn: 'last', start: 0.003 },
     },
   },
 }
 
 /** Learns once: the share of `judged` that is right afterwards; 0 where it grows without bounds. */
-async function once(back, row, classes, rate, seed, pool, judged) {
+async function once(back, row, pictures, classes, rate, seed, pool, judged) {
   const random = new Xorshift32(1000 + seed)
-  const rows = shuffled(pool, random).slice(0, PICTURES)
+  const rows = shuffled(pool, random).slice(0, pictures)
   const learn = /^sparse/.test(row.learn) ? inBack(row.learn, back) : row.learn
   const { rounding, optimizer } = row
   const options = { learn, classes, seed: seed + 1, ...(rounding && { rounding }), ...(optimizer && { optimizer }) }
@@ -114,52 +122,77 @@ async function searched(start, accuracyAt) {
   return { rate: rateOf(i), tried: Object.fromEntries([...tried].map(([k, a]) => [rateOf(k), a])) }
 }
 
-async function row(table, name, { pool, validation, test, classes }) {
-  const { layers, rows } = TABLES[table]
+/** What a worker is asked: a search where `rate` is absent, else one run that is judged. */
+function job(table, { name, rate, seed }, { pool, validation, test, classes }) {
+  const { layers, rows, pictures = PICTURES } = TABLES[table]
   const { back } = splitModel(model, layers)
   const own = rows[name]
-  const found = await searched(own.start, (rate) => once(back, own, classes, rate, 77, pool, validation))
-  const runs = []
-  for (let seed = 0; seed < (own.seeds ?? SEEDS); seed++)
-    runs.push(await once(back, own, classes, found.rate, seed, pool, test))
-  return { ...found, runs }
+  if (rate !== undefined) return once(back, own, pictures, classes, rate, seed, pool, test)
+  return searched(own.start, (r) => once(back, own, pictures, classes, r, 77, pool, validation))
 }
 
-/** The arena of a step of the whole net on a Cortex-M7, planned for memory, and the published analytic count of what learning adds. */
+/**
+ * The arena of a step of the whole net on a Cortex-M7, planned for memory, and the published analytic count of what learning adds. A
+ * float32 back is a program of its own that runs after its front: the larger of the two arenas.
+ */
 function memoryOf({ learn, float, optimizer }, layers, classes) {
-  const { front } = splitModel(model, layers)
-  const net = float ? floatFrom(model, front.nodes.length) : model
+  const { front, back } = splitModel(model, layers)
+  const arenaOf = (graph) => compile(graph, { target: 'cortex-m7', stage: 'rows' }).plan.arenaBytes
+  const net = float ? floatFrom(back, 0) : model
   const options = { learn, classes, ...(optimizer && { optimizer }) }
-  const { plan } = compile(trainingStep(net, options).graph, { target: 'cortex-m7', stage: 'rows' })
-  return { arena: plan.arenaBytes, extra: extraMemory(appliedScheme(net, options)).total }
+  const step = arenaOf(trainingStep(net, options).graph)
+  return { arena: float ? Math.max(step, arenaOf(front)) : step, extra: extraMemory(appliedScheme(net, options)).total }
 }
 
-async function tableOf(name) {
-  const { layers, rows } = TABLES[name]
+const stored = join(root, 'bench/results/training_accuracy.json')
+const before = () => (existsSync(stored) ? JSON.parse(readFileSync(stored, 'utf8')) : {})
+
+/** All of a table, stored as it grows: first the rates, then a run of each row for each seed. */
+async function fill(table) {
+  const { layers, rows, pictures = PICTURES } = TABLES[table]
   const { front } = splitModel(model, layers)
-  const { rows: known, classes } = await latentsOf(front, values.shared, values.data, 'train', VALIDATION + POOL)
-  const { rows: test } = await latentsOf(front, values.shared, values.data, 'test_a', 3458)
+  const most = VALIDATION + 3 * pictures
+  const { rows: known, classes } = await latentsOf(front, values.shared, values.data, 'train', most)
+  const { rows: test } = await latentsOf(front, values.shared, values.data, 'test_a', JUDGED)
   const data = { ...apart(known, VALIDATION), test, classes }
-  const waiting = Object.keys(rows)
-  const results = {}
-  const one = async () => {
-    const worker = new Worker(fileURLToPath(import.meta.url), { argv: process.argv.slice(2), workerData: { name, data } })
-    const failed = new Promise((_, reject) => worker.once('error', reject))
-    for (let own = waiting.shift(); own; own = waiting.shift()) {
-      worker.postMessage(own)
-      results[own] = await Promise.race([new Promise((done) => worker.once('message', done)), failed])
-      tell('')
-      console.log(name, own, results[own].rate, percent(interval(results[own].runs)))
+  const names = Object.keys(rows)
+  const results = Object.fromEntries(names.map((name) => [name, { runs: [] }]))
+  const about = { data: values.data, pictures, epochs: EPOCHS, tested: test.length }
+  const store = () =>
+    writeFileSync(stored, `${JSON.stringify({ ...before(), [table]: { ...about, rows: results } }, undefined, 1)}\n`)
+  if (table === 'schemes') for (const name of names) Object.assign(results[name], memoryOf(rows[name], layers, classes))
+  const finding = new Map()
+  const search = (name) => async (ask) => {
+    finding.set(name, ask({ name }))
+    Object.assign(results[name], await finding.get(name))
+  }
+  const run = (name, seed) => async (ask) => {
+    const { rate } = await finding.get(name)
+    results[name].runs[seed] = await ask({ name, rate, seed })
+  }
+  const seeds = Array.from({ length: Math.max(SEEDS, MORE) }, (_, seed) => seed)
+  const waiting = [
+    ...names.map(search),
+    ...seeds.flatMap((seed) => names.filter((n) => seed < (rows[n].seeds ?? SEEDS)).map((name) => run(name, seed))),
+  ]
+  const all = waiting.length
+  const work = async () => {
+    const worker = new Worker(fileURLToPath(import.meta.url), { argv: process.argv.slice(2), workerData: { table, data } })
+    const ask = (question) =>
+      new Promise((answered, failed) => {
+        worker.once('message', answered)
+        worker.once('error', failed)
+        worker.postMessage(question)
+      })
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      await next(ask)
+      store()
+      tell(`${table}: ${all - waiting.length} of ${all}`)
     }
     await worker.terminate()
   }
-  await Promise.all(Array.from({ length: WORKERS }, one))
-  for (const [own, result] of Object.entries(results))
-    if (name === 'schemes') Object.assign(result, memoryOf(rows[own], layers, classes))
-  return {
-    ...{ data: values.data, pictures: PICTURES, epochs: EPOCHS, tested: test.length },
-    rows: Object.fromEntries(Object.keys(rows).map((own) => [own, results[own]])),
-  }
+  await Promise.all(Array.from({ length: WORKERS }, work))
+  tell('')
 }
 
 function differences(rows, against) {
@@ -175,6 +208,7 @@ function written({ data, pictures, epochs, tested, rows }, name) {
   const memory = name === 'schemes'
   const bytes = (n) => n.toLocaleString('en-US')
   const lines = Object.entries(rows)
+    .filter(([, { runs }]) => runs.length > 0)
     .sort(([, a], [, b]) => interval(b.runs).mean - interval(a.runs).mean)
     .map(([own, r]) =>
       [
@@ -192,35 +226,32 @@ ${lines.map((l) => `| ${l} |`).join('\n')}
 `
 }
 
+const ABOUT = {
+  arithmetic: `## By arithmetic
+
+The last four layers learn. \`int8\`: weights and biases exist as the stored integers alone. \`float copy\`: a float64 copy learns and is
+rounded before each forward pass. \`without scaling\`: gradients with respect to stored integers are not divided by their scales squared.`,
+  schemes: `## By scheme
+
+Arena: every buffer of the whole step of the whole net for a Cortex-M7, planned for memory, image held, in bytes. TinyTL's modules and
+biases are in float32 (Adam) beside the blocks of the last 22 layers; the front stays int8.`,
+  'more pictures': '## By scheme, with more pictures',
+}
+
 if (isMainThread) {
-  const stored = join(root, 'bench/results/training_accuracy.json')
-  const results = existsSync(stored) ? JSON.parse(readFileSync(stored, 'utf8')) : {}
-  for (const name of Object.keys(TABLES)) {
-    if (!name.includes(values.only) && results[name]) continue
-    results[name] = await tableOf(name)
-    writeFileSync(stored, `${JSON.stringify(results, undefined, 1)}\n`)
-  }
+  for (const name of Object.keys(TABLES)) if (name.includes(values.only)) await fill(name)
+  const results = before()
+  const parts = Object.keys(TABLES).filter((name) => results[name])
   const text = `# How well an int8 net learns
 
 Made by \`npm run build && node bench/training_accuracy.mjs\`. mcunet-5fps in int8, trained on ImageNet, with a new float32 classifier;
 batch 1, cosine rate, searched for each row on ${VALIDATION} pictures of their own. Percent right, means with 95% intervals over seeds;
 differences are paired by seed.
 
-## By arithmetic
-
-The last seven layers learn. \`int8\`: weights and biases exist as the stored integers alone. \`float copy\`: a float64 copy learns and is
-rounded before each forward pass. \`without scaling\`: gradients with respect to stored integers are not divided by their scales squared.
-
-${written(results.arithmetic, 'arithmetic')}
-## By scheme
-
-Arena: every buffer of the whole step of the whole net for a Cortex-M7, planned for memory, image held, in bytes. TinyTL's modules and
-biases are in float32 (Adam) in the same last seven blocks, the front stays int8.
-
-${written(results.schemes, 'schemes')}`
+${parts.map((name) => `${ABOUT[name]}\n\n${written(results[name], name)}`).join('\n')}`
   writeFileSync(join(root, 'bench/results/training_accuracy.md'), text)
   console.log(text)
 } else {
-  const { name, data } = workerData
-  parentPort.on('message', async (own) => parentPort.postMessage(await row(name, own, data)))
+  const { table, data } = workerData
+  parentPort.on('message', async (question) => parentPort.postMessage(await job(table, question, data)))
 }

@@ -38,14 +38,19 @@ function positive(options: Options, name: string, most: number): number[] {
 const whole = (options: Options, name: string, lo: number, hi: number) =>
   parseWhole(String(options[name]), `--${name}`, lo, hi)
 
-/** Examples of the set, each once, in two parts: every third judges. */
+/** Examples of the set, each once, in two halves: one learns, the other judges. */
 function examplesOf(
   graph: Graph,
   outputs: number,
   { options, labels, seed, io }: { options: Options; labels?: readonly string[]; seed: number; io: Io },
 ): { train: Examples; validation: Examples; notes: string[] } {
   const path = text(options, 'data')
-  if (path === undefined) throw new InputError('--data', 'is missing: examples say what contributes', 'name a folder')
+  if (path === undefined)
+    throw new InputError(
+      '--data',
+      'is missing: examples say what contributes',
+      'name a folder for each class of them, a packed set, or a folder and --truth',
+    )
   if (graph.inputs.length !== 1)
     throw new InputError('--data', `is for models of one input, this has ${graph.inputs.length}`)
   const [{ type }] = graph.inputs
@@ -78,8 +83,8 @@ function examplesOf(
   if (own.length < 6) throw new InputError(path, `holds ${own.length} different inputs, choosing needs 6 and more`)
   const copies = read.samples.length - own.length
   return {
-    train: part(order.filter((_, i) => i % 3 !== 0)),
-    validation: part(order.filter((_, i) => i % 3 === 0)),
+    train: part(order.filter((_, i) => i % 2 === 0)),
+    validation: part(order.filter((_, i) => i % 2 === 1)),
     notes: [
       ...(truth.assumed ? [`assumed: ${truth.assumed}`] : []),
       ...(read.unread.length > 0 ? [`left out, since they cannot be read: ${countText(read.unread.length)}`] : []),
@@ -159,7 +164,7 @@ export const trainChoose: Command = {
     ['--plan <how>', 'how the step that is to fit is compiled: speed, memory', 'memory'],
     ['-o, --output <file>', 'the scheme to write, a .json file'],
     ['--measured <file>', 'where measurements are kept, from which a second run goes on (default: beside the scheme)'],
-    ['--examples <n>', 'use at most so many, spread evenly; a third of them judges', '300'],
+    ['--examples <n>', 'use at most so many, spread evenly; half of them judge', '400'],
     ['--layers <k>', 'how many layers before the last may learn (default: half of them)'],
     ['--ratios <list>', "shares of a layer's channels that are tried", '0.125,0.25,0.5,1'],
     ['--rates <list>', 'learning rates that are tried', '0.003,0.01,0.03'],

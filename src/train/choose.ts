@@ -23,6 +23,7 @@ import { appliedScheme, trainingStep } from './step.ts'
 /** How the step is compiled that is to fit: for speed, or for memory. */
 export type PlannedFor = 'speed' | 'memory'
 
+/** What is tried, within which limit, and where measurements are kept. */
 export interface ChooseOptions extends TrialSettings {
   /** A new last layer for so many classes. */
   readonly classes?: number
@@ -50,6 +51,7 @@ export interface Proposal {
   readonly bound?: number
 }
 
+/** What was measured, and what each search found by it. */
 export interface ChosenScheme {
   readonly contributions: Contributions
   readonly knapsack: Proposal
@@ -126,7 +128,7 @@ export async function chooseScheme(
     notes.set(id, arenaBytes)
     return arenaBytes
   }
-  const proposed = (name: string, search: (problem: Problem, peaks: Peaks) => Found | undefined): Proposal => {
+  const searched = (name: string, search: (problem: Problem, peaks: Peaks) => Found | undefined) => {
     const peaks = new Peaks(problem, sram, arenaOf, plans)
     const found = search(problem, peaks)
     if (!found)
@@ -135,7 +137,7 @@ export async function chooseScheme(
         `is ${sram} bytes, a step of the last layer alone takes ${peaks.of(nothing(problem))} when it is planned for ${plan}`,
         plan === 'speed' ? 'allow more, or plan for memory' : 'allow more',
       )
-    return {
+    const proposal: Proposal = {
       selection: selectionOf(gains, found.choice, name),
       expected: gains.last + found.gain,
       extraBytes: found.bytes,
@@ -143,9 +145,10 @@ export async function chooseScheme(
       compiled: peaks.asked,
       ...(found.bound !== undefined && { bound: gains.last + found.bound }),
     }
+    return { found, proposal }
   }
-  const exact = proposed('knapsack', knapsack)
-  const evolution = proposed('evolution', (p, peaks) => evolve(p, peaks, { seed }))
+  const { found, proposal: evolution } = searched('evolution', (p, peaks) => evolve(p, peaks, { seed }))
+  const { proposal: exact } = searched('knapsack', (p, peaks) => knapsack(p, peaks, found))
   const best = evolution.expected > exact.expected ? 'evolution' : 'knapsack'
   const { selection } = best === 'evolution' ? evolution : exact
   const id = `as a whole: ${JSON.stringify({ ...selection, name: undefined })}`

@@ -48,6 +48,7 @@ export interface LayerGain {
   readonly gain: number
 }
 
+/** What each part of a model gains when it learns, as shares of the validation examples. */
 export interface Contributions {
   /** The share of the validation examples that is right where the last layer alone has learnt. */
   readonly last: number

@@ -197,12 +197,14 @@ const foundOf = (problem: Problem, choice: Choice, peak: number): Found => ({
 
 /**
  * The scheme that gains most. Undefined where not even the last layer alone fits. `bound` is its own gain where no other has to be
- * compiled to know that, and more where no more may be compiled.
+ * compiled to know that, and more where no more may be compiled. `from` is a scheme that is known to fit: no worse one is found.
  */
-export function knapsack(problem: Problem, peaks: Peaks): Found | undefined {
+export function knapsack(problem: Problem, peaks: Peaks, from?: Found): Found | undefined {
   const least = peaks.of(nothing(problem))
   if (least === undefined || least > peaks.limit) return undefined
   let best = foundOf(problem, nothing(problem), least)
+  if (from && peaks.of(from.choice) !== undefined && from.gain > best.gain)
+    best = foundOf(problem, from.choice, from.peak)
   const tried = (choice: Choice): boolean | undefined => {
     const peak = peaks.of(choice)
     if (peak === undefined) return undefined

@@ -99,6 +99,47 @@ const BAD: readonly (readonly [
     'add --target cortex-m4',
   ],
   [
+    'nothing to choose by',
+    ['train', 'choose', model, '--sram', '4K', '-o', join(dir, 'new.json')],
+    '--data: is missing: examples say what contributes',
+    'name a folder for each class of them, a packed set, or a folder and --truth',
+  ],
+  [
+    'no limit to choose within',
+    ['train', 'choose', model, '--data', sub, '-o', join(dir, 'new.json')],
+    '--sram: is missing',
+    'say how much RAM there is: --sram 128K',
+  ],
+  [
+    'a scheme of another ending',
+    ['train', 'choose', model, '--data', sub, '--sram', '4K', '-o', join(dir, 'new.txt')],
+    /^--output: is ".*new.txt", expected a name that ends in .json$/,
+  ],
+  [
+    'examples without classes',
+    ['train', 'choose', model, '--data', right, '--sram', '4K', '-o', join(dir, 'new.json')],
+    /right.npy: does not say the class of each input$/,
+    'a folder for each class, a packed set, or --truth',
+  ],
+  [
+    'ratios above 1',
+    ['train', 'choose', model, '--data', right, '--sram', '4K', '--ratios', '0.5,2', '-o', join(dir, 'new.json')],
+    '--ratios: has 2, expected numbers above 0 and up to 1',
+    'for example --ratios 0.25,1',
+  ],
+  [
+    'an unknown kind of plan',
+    ['train', 'choose', model, '--data', right, '--sram', '4K', '--plan', 'size', '-o', join(dir, 'new.json')],
+    '--plan: "size" is not known',
+    'choose from speed, memory',
+  ],
+  [
+    'more layers to choose from than there are',
+    ['train', 'choose', model, '--data', right, '--sram', '4K', '--layers', '6', '-o', join(dir, 'new.json')],
+    '--layers: "6" is not a whole number from 1 to 5',
+    'for example --layers 1',
+  ],
+  [
     'an unknown flag',
     ['inspect', model, '--colour'],
     "mote inspect: unknown option '--colour'",

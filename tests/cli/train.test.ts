@@ -1,6 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { writeNpy } from '../../src/io/npy.ts'
+import { Xorshift32 } from '../../src/ir/random.ts'
 import { missingDeviceTools } from '../../src/run/device.ts'
 import { parseScheme } from '../../src/train/scheme_file.ts'
 import { separable } from '../support/nets.ts'
@@ -86,5 +88,55 @@ describe('train plan', () => {
     expect(measured.arenaUsedBytes).toBeLessThanOrEqual(arenaBytes)
     expect(measured.ramBytes).toBe(measured.arenaUsedBytes + measured.stackBytes)
     expect(Math.abs(Math.log2(measured.instructions / estimatedInstructions))).toBeLessThan(1)
+  })
+})
+
+describe('train choose', () => {
+  const random = new Xorshift32(7)
+  const pictures = join(dir, 'pictures')
+  for (const [c, name] of ['red', 'green', 'blue'].entries()) {
+    mkdirSync(join(pictures, name), { recursive: true })
+    for (let i = 0; i < 14; i++) {
+      const data = Int8Array.from({ length: 192 }, (_, k) => random.between(-60, 60) + (k % 3 === c ? 60 : 0))
+      writeFileSync(join(pictures, name, `${i}.npy`), writeNpy({ dtype: 'i8', shape: [8, 8, 3], data }))
+    }
+  }
+  const few = ['--classes', '3', '--layers', '2', '--ratios', '0.5,1', '--rates', '0.03', '--epochs', '1']
+  const choose = (out: string, sram: string, ...more: string[]) =>
+    ['train', 'choose', model, '--data', pictures, '--sram', sram, ...few, '-o', join(dir, out), ...more] as const
+
+  test('writes a scheme that fits, which train plan takes', async () => {
+    const found = await answered(...choose('chosen.json', '4K'))
+    expect([found.learnt, found.judged]).toEqual([21, 21])
+    const written = join(dir, 'chosen.json')
+    expect(parseScheme(readFileSync(written, 'utf8'), 'chosen.json')).toEqual(found.scheme)
+    const { schemes } = await answered('train', 'plan', model, '--classes', '3', '--scheme', written)
+    expect(schemes[0].smallBytes).toBe(found[found.best].arenaBytes)
+    expect(schemes[0].smallBytes).toBeLessThanOrEqual(4096)
+    expect(schemes[0].scheme).toBe('small-4k')
+  })
+
+  test('measures nothing again for another limit, and says the same of it', async () => {
+    const kept = join(dir, 'chosen.measured.json')
+    const before = readFileSync(kept, 'utf8')
+    const { code, out } = await typed(...choose('wider.json', '64K', '--measured', kept))
+    expect(code).toBe(0)
+    expect(out).toMatch(/21 examples to learn from in 1 epochs, 21 others to judge/)
+    expect(out).toMatch(/\d+ measurements were in .*chosen.measured.json/)
+    expect(out).toMatch(/layer +biases from here +weights 0.5 +weights 1\n/)
+    expect(out).toMatch(/\nknapsack .*none expects more/)
+    const trials = (text: string) => Object.keys(JSON.parse(text).measured).filter((k) => k.includes(', run '))
+    expect(trials(readFileSync(kept, 'utf8'))).toEqual(trials(before))
+  })
+
+  test('refuses measurements of other settings, and a file of something else', async () => {
+    const kept = join(dir, 'chosen.measured.json')
+    const other = await typed(...choose('other.json', '64K', '--measured', kept, '--seed', '2'))
+    expect(other.err).toMatch(
+      /chosen.measured.json: was measured of [0-9a-f]{16}, model, examples and settings are now /,
+    )
+    expect(other.err).toMatch(/hint: name another file with --measured, or --force to start anew/)
+    const wrong = await typed(...choose('other.json', '64K', '--measured', file))
+    expect(wrong.err).toMatch(/mine.json: exists and holds no measurements/)
   })
 })

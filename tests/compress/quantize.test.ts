@@ -194,6 +194,14 @@ test('int8, int16, int4, float16 and dynamic models are read back from .tflite w
   expect(bits(readModel(writeTflite(int4)))).toEqual(bits(int4))
 })
 
+test('a float16 model with a fully connected layer is read back from .onnx with the same bits', async () => {
+  const { graph } = toFloat16(mobile())
+  const samples = samplesOf(graph, 2)
+  const ended = reference(graph).run(samples.inputs(1))
+  expect(opsOf(graph)).toContain('fully_connected')
+  expect(reference(readModel(writeOnnx(graph))).run(samples.inputs(1))).toEqual(ended)
+})
+
 test('a model in ONNX arithmetic is read back from .onnx with the same bits', async () => {
   const net = mobile()
   const samples = samplesOf(net, 6)

@@ -61,6 +61,9 @@ export const cases: readonly OpCase[] = [
     const [, w, , , own] = convOperands(b)
     return b.one(indexCopy, [w, own], { channels })
   }),
+  opCase('channels in place of others, f32', (b) =>
+    b.one(indexCopy, [b.input('x', f32([2, 3, 5])), b.input('part', f32([2, 3, 2]))], { channels }),
+  ),
   opCase('addition to channels', (b) =>
     b.one(indexAdd, [b.input('x', f32([2, 3, 5])), b.input('part', f32([2, 3, 2]))], { channels }),
   ),

@@ -85,17 +85,20 @@ export const partialDepthwiseConv2d: Op<Partial<DepthwiseConv2d>> = {
       throw new ModelError(where, 'own weights have other scales than their channels')
   },
 
-  eval(node, [x, w, b, , own]) {
-    return depthwiseConv2d.eval(plain(node), [x, withOwn(w!, own!, node), b])
+  eval(node, [x, w, b, part, own]) {
+    const [X, W] = [replaced(x!, part!, node), replaced(w!, own!, node)]
+    return depthwiseConv2d.eval(plain(node), [X, W, b])
   },
 
   lower,
   cost: (node) => costOf(node, depthwiseConv2d.cost(plain(node)).macs),
 }
 
-function withOwn(w: Data, own: Data, { inputs, attrs: { channels } }: Node<Partial<DepthwiseConv2d>>): Data {
+/** `all` [..., C] with those of `part` [..., so many] in place of its `channels`. */
+function replaced(all: Data, part: Data, { inputs, attrs: { channels } }: Node<Partial<DepthwiseConv2d>>): Data {
   const C = inputs[1]!.type.shape[3]
-  const all = w.slice()
-  for (let i = 0; i < own.length; i++) all[Math.floor(i / channels.length) * C + channels[i % channels.length]] = own[i]
-  return all
+  const one = all.slice()
+  for (let i = 0; i < part.length; i++)
+    one[Math.floor(i / channels.length) * C + channels[i % channels.length]] = part[i]
+  return one
 }
