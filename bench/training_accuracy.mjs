@@ -1,8 +1,9 @@
 // How well int8 nets learn on a device. An int8 net (mcunet-5fps, trained on ImageNet) with a frozen front learns a small set of
-// pictures, one a step. Two tables: by which arithmetic (float32; stored int8 by stochastic, nearest and truncating rounding; float
+// pictures, one a step. Tables: by which arithmetic (float32; stored int8 by stochastic, nearest and truncating rounding; float
 // copies with and without quantisation-aware scaling; Table VII of Lin et al. 2022), and by which scheme (classifier, biases, last
-// layers, released sparse ones, TinyTL; their Fig. 18) with the arena of the whole step for a Cortex-M7. The rate of each row is
-// searched on pictures that are neither learned from nor judged. Writes bench/results/training_accuracy.{json,md}.
+// layers, released sparse ones, TinyTL; their Fig. 18) with the arena of the whole step for a Cortex-M7, once more with four times
+// the pictures. The rate of each row is searched on pictures that are neither learned from nor judged. Writes
+// bench/results/training_accuracy.{json,md}.
 //
 //   npm run build && node bench/training_accuracy.mjs [--shared DIR] [--only arithmetic|schemes|more, other tables stay]
 //       [--data cifar10|cifar100|fashion_mnist] [--pictures N] [--epochs N] [--seeds N] [--more N] [--judged N] [--workers N]
@@ -235,7 +236,9 @@ rounded before each forward pass. \`without scaling\`: gradients with respect to
 
 Arena: every buffer of the whole step of the whole net for a Cortex-M7, planned for memory, image held, in bytes. TinyTL's modules and
 biases are in float32 (Adam) beside the blocks of the last 22 layers; the front stays int8.`,
-  'more pictures': '## By scheme, with more pictures',
+  'more pictures': `## By scheme, with more pictures
+
+The arenas are those above.`,
 }
 
 if (isMainThread) {

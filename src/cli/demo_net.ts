@@ -1,4 +1,4 @@
-// The net of `mote demo`: an int8 network of nine layers that names the shape drawn in an 8x8 picture. Nothing is
+// The net that the studio opens with: an int8 network of nine layers that names the shape drawn in an 8x8 picture. Nothing is
 // trained and nothing is loaded: every weight is read off a drawing below, so that a person can see why the answer is
 // right. A layer finds short strokes, a second joins them into long ones, and a third compares with one drawing per class.
 
