@@ -74,7 +74,7 @@ export function windowsOf<S extends Products>(s: S, apart = false): Windows<S> |
   const { shape } = s.x.buf
   const rank = shape.length
   const { channels } = s
-  if (rank === 0) return undefined
+  if (!s.channel) return undefined
   const channelLoop = s.outputs.find((l) => s.channel.terms.get(l.v) === 1)
   const numbered = s.channel.base === 0 && s.channel.terms.size === (channelLoop ? 1 : 0)
   if (!numbered || (channelLoop?.extent ?? 1) !== channels) return undefined
