@@ -2,7 +2,7 @@
 // handful of examples, in true int8 and inside a stated amount of RAM.
 
 import { compile, type Program } from '../emit/program.ts'
-import { BudgetError } from '../errors.ts'
+import { BudgetError, InputError } from '../errors.ts'
 import { Xorshift32 } from '../ir/random.ts'
 import { bytesText, countText, table } from '../report/figures.ts'
 import { pageOf } from '../report/page.ts'
@@ -124,6 +124,15 @@ export const demo: Command = {
     const { graph, words, speakers: voices } = digits()
     const folder = text(options, 'recordings')
     const speakers = folder === undefined ? voices : recordings(graph, folder)
+    for (const speaker of speakers) {
+      const { few, rest } = apart(speaker, shots)
+      if (rest.length === 0)
+        throw new InputError(
+          '--shots',
+          `${shots} takes all ${few.length} recordings of ${speaker.name}, and none is left to judge`,
+          'learn from fewer, or record more of each word',
+        )
+    }
     const { learn, rate, step, device } = fitting(graph, sram)
     const program = compile(step.graph)
     const found = []

@@ -33,6 +33,12 @@ describe('mote demo', () => {
     expect((await demo('--sram', least)).arenaBytes).toBe(Number(least))
   })
 
+  test('keeps something to judge by', async () => {
+    const { code, err } = await typed('demo', '--shots', '9')
+    expect(code).toBe(1)
+    expect(err).toMatch(/--shots: 9 takes all 90 recordings of Spanish, and none is left to judge\n {2}hint: /)
+  })
+
   test('more examples teach more', async () => {
     const right = async (shots: string) => {
       const { speakers } = await demo('--shots', shots)
