@@ -9,6 +9,7 @@ import { pageOf } from '../report/page.ts'
 import { reportOf } from '../report/report.ts'
 import { instantiateLearner, type LearningModel } from '../run/learn.ts'
 import { targetOf } from '../targets/index.ts'
+import { shuffled } from '../train/contribution.ts'
 import type { Scheme } from '../train/scheme.ts'
 import { trainingStep } from '../train/step.ts'
 import type { Command, Options } from './command.ts'
@@ -91,11 +92,7 @@ async function learnFrom(
   const random = new Xorshift32(1)
   const losses: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
-    const order = [...few]
-    for (let i = order.length - 1; i > 0; i--) {
-      const j = random.between(0, i)
-      ;[order[i], order[j]] = [order[j], order[i]]
-    }
+    const order = shuffled(few.length, random).map((i) => few[i])
     losses.push(order.reduce((sum, { input, label }) => sum + model.train([input], label, rate), 0) / few.length)
     tell(`${name}: round ${round + 1} of ${ROUNDS}, loss ${losses[round].toFixed(3)}`)
   }
