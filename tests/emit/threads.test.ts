@@ -95,9 +95,9 @@ ${last}
 
   test('a thread that cannot start is an error', async () => {
     const folder = written('broken', int8, 'inside')
-    writeFileSync(join(folder, 'broken.pool.js'), 'throw Error("out of threads")')
+    writeFileSync(join(folder, 'broken.member.js'), 'throw Error("out of threads")')
     const { load } = await import(/* @vite-ignore */ join(folder, 'broken.js'))
-    await expect(load({ threads: 2 })).rejects.toThrow('broken.pool.js: out of threads')
+    await expect(load({ threads: 2 })).rejects.toThrow('broken.member.js: out of threads')
     const alone = await load({ threads: 1 })
     expect(Object.keys(alone.run({ picture: new Int8Array(5400) }))).toHaveLength(2)
   })

@@ -12,7 +12,7 @@ import { fusedProbe, relaxedProbe } from '../wasm/relaxed.ts'
 import { learnOptions, ownPorts } from './learn.ts'
 import { loaderText, pageSideText, threadText, type Variant } from './loader.ts'
 import { jsPorts } from './ports.ts'
-import { poolText } from './threads.ts'
+import { memberText, poolText } from './threads.ts'
 import { typesText, workerTypesText } from './types.ts'
 import { weightsFile } from './weights.ts'
 
@@ -38,7 +38,7 @@ export function relaxedVariant(graph: Graph, options: CompileOptions = {}): Read
   return probe ? { relaxed: { wasm: wasm!, probe, pages: wasmLayout(plan).pages } } : {}
 }
 
-/** The files of a WebAssembly program: `<name>.wasm`, `.js`, `.d.ts`, and for a worker `.worker.js`, `.worker.d.ts`, `.thread.js`; `.pool.js` where threads share runs. Throws InputError. */
+/** The files of a WebAssembly program: `<name>.wasm`, `.js`, `.d.ts`, and for a worker `.worker.js`, `.worker.d.ts`, `.thread.js`; `.pool.js` and `.member.js` where threads share runs. Throws InputError. */
 export function webFiles({ name, plan, wasm }: Program, options: WebOptions = {}): OutputFile[] {
   if (!wasm) return bug(`program "${name}" is for ${plan.target.name}, it has no module`)
   const { described = {}, variants = {} } = options
@@ -61,6 +61,11 @@ export function webFiles({ name, plan, wasm }: Program, options: WebOptions = {}
     { name: `${name}.worker.js`, data: pageSideText(name, learning !== undefined) },
     { name: `${name}.worker.d.ts`, data: workerTypesText(name, loader) },
     { name: `${name}.thread.js`, data: threadText(name) },
-    ...(threads ? [{ name: `${name}.pool.js`, data: poolText(name) }] : []),
+    ...(threads
+      ? [
+          { name: `${name}.pool.js`, data: poolText(name, threads) },
+          { name: `${name}.member.js`, data: memberText(name) },
+        ]
+      : []),
   ]
 }

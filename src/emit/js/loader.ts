@@ -3,7 +3,7 @@
 
 import { type LearnOptions, learnMethods, learnSetup } from './learn.ts'
 import { facts, type JsPort, type JsPorts } from './ports.ts'
-import { startText, type ThreadOptions } from './threads.ts'
+import type { ThreadOptions } from './threads.ts'
 import { WEIGHTS_HEADER } from './weights.ts'
 
 /** A second module of the same model, for engines in which `probe`, a small module, has an export `ok` that returns 1. */
@@ -46,19 +46,35 @@ function arrays({ inputs, outputs }: JsPorts): string {
   return [...rows].map(([dtype, row]) => `${dtype}: [${row}]`).join(', ')
 }
 
+/** What a loader may have, in bytes: what it says at length is said without spaces where it would have more. */
+const MOST = 3072
+
 const tabbed = (text: string) => text.replace(/^(?: {2})+/gm, (spaces) => '\t'.repeat(spaces.length / 2))
+
+const squeezed = (text: string) =>
+  text
+    .replace(
+      /(\/\/.*|'(?:[^'\\]|\\.)*'|`[^`]*`)|[ \t]*([=<>!?:{}()[\],+*/&|]+)[ \t]*/g,
+      (_, kept, marks) => kept ?? marks,
+    )
+    .replace(/\n\s+/g, '\n')
+
+function fitted(text: string): string {
+  const written = tabbed(text)
+  return new TextEncoder().encode(written).length > MOST ? squeezed(text) : written
+}
 
 /** Element = zero + real / scale in float32, rounded half away from zero and saturated, as `quantizeReal` has it. */
 const QUANTIZE = `
-const f = Math.fround
+const { fround, max, min, sign, trunc } = Math
 export const quantize = ({ dtype, scale, zero }, reals) => {
-  const [Type, min, max] = types[dtype]
+  const [Type, low, high] = types[dtype]
   return Type.from(reals, (x) => {
-    x = f(f(x) / f(scale))
-    return Math.min(max, Math.max(min, zero + Math.trunc(x + Math.sign(x) / 2)))
+    x = fround(fround(x) / fround(scale))
+    return min(high, max(low, zero + trunc(x + sign(x) / 2)))
   })
 }
-export const dequantize = ({ scale, zero }, stored) => Float32Array.from(stored, (x) => f(scale) * (x - zero))
+export const dequantize = ({ scale, zero }, stored) => Float32Array.from(stored, (x) => fround(scale) * (x - zero))
 `
 
 const RUNS = `
@@ -74,14 +90,22 @@ const CHECKED_WEIGHTS = `
   const [layout, hash] = new Int32Array(Uint8Array.from(data.subarray(8, ${WEIGHTS_HEADER})).buffer)
   const bytes = data.subarray(${WEIGHTS_HEADER})
   same('weights of another model: layout', layout, exports.layout.value)
-  const found = bytes.reduce((n, b) => Math.imul(n ^ b, 0x01000193), 0x811c9dc5 | 0)
-  same('damaged weights: hash', found, hash)
+  same('damaged weights: hash', bytes.reduce((n, b) => Math.imul(n ^ b, 0x1000193), 0x811c9dc5 | 0), hash)
   new Uint8Array(exports.memory.buffer).set(bytes)`
 
-const SHARED = `
-  const pool = await start(code, memory, threads, fallback)
-  const count = pool.length + 1
-  if (count > 1) run = () => exports.run_with(count)`
+const shared = (name: string) => `
+  const { start } = await import('./${name}.pool.js')
+  const pool = await start(made.module ?? code, memory, threads, fallback)
+  if (pool[0]) run = () => exports.run_with(pool.length + 1)`
+
+/** Lines of `load` that open what it was given. */
+function instanceText(separate: boolean, threads?: ThreadOptions): string {
+  const open = separate ? 'const [code, data] = await Promise.all([open(module), open(weights)])\n  ' : ''
+  if (!threads) return `${open}const made = await WebAssembly.instantiate(${separate ? 'code' : 'await open(module)'})`
+  const { pages } = threads
+  return `${open || 'const code = await open(module)\n  '}const memory = new WebAssembly.Memory({ initial: ${pages}, maximum: ${pages}, shared: true })
+  const made = await WebAssembly.instantiate(code, { env: { memory } })`
+}
 
 /**
  * `<name>.js`. `face` is what the module exports as `interface`. What fetch gives is known by its headers: in Node the mere
@@ -94,7 +118,7 @@ export function loaderText(name: string, ports: JsPorts, face: number, options: 
   const choice = Object.entries(variants).map(
     ([suffix, { probe }]) => `runs('${btoa(String.fromCharCode(...probe))}') ? ${url(`${name}.${suffix}.wasm`)} : `,
   )
-  return tabbed(`// Runs ${name}.wasm. Written by mote; types: ${name}.d.ts
+  return fitted(`// Runs ${name}.wasm. Written by mote
 
 export const inputs = {
 ${table(ports.inputs)}}
@@ -102,8 +126,8 @@ export const outputs = {
 ${table(ports.outputs)}}
 ${labels ? `export const labels = ${literal(labels)}\n` : ''}const types = { ${arrays(ports)} }
 ${quantised ? QUANTIZE : ''}${choice.length > 0 ? RUNS : ''}
-async function open(source) {
-  let x = await source
+async function open(x) {
+  x = await x
   if (typeof x === 'string' || x instanceof URL) {
     const fs = /^file:/.test(x) && globalThis.process?.getBuiltinModule?.('fs')
     x = fs ? fs.readFileSync(new URL(x)) : await fetch(x)
@@ -126,17 +150,16 @@ const views = ({ memory, ...at }, kind, ports) =>
     key,
     new types[dtype][0](memory.buffer, at[kind + ${learning ? "(kind === 'output' ? i + 1 : i)" : 'i'}].value, length),
   ])
-${threads ? startText(name, threads) : ''}
+
 export async function load({
   module = ${choice.join('')}${url(`${name}.wasm`)},${separate ? `\n  weights = ${url(`${name}.weights`)},` : ''}${threads ? '\n  threads,\n  fallback,' : ''}
 } = {}) {
-  ${separate ? 'const [given, data] = await Promise.all([open(module), open(weights)])' : 'const given = await open(module)'}
-  const code = given instanceof WebAssembly.Module ? given : await WebAssembly.compile(given)
-  ${threads ? `const memory = new WebAssembly.Memory({ initial: ${threads.pages}, maximum: ${threads.pages}, shared: true })\n  ` : ''}const { exports } = await WebAssembly.instantiate(code${threads ? ', { env: { memory } }' : ''})
+  ${instanceText(separate, threads)}
+  const { exports } = made.instance ?? made
   same('${name}.wasm is of another model: interface', exports.interface.value, ${face})${separate ? CHECKED_WEIGHTS : ''}
   let { reset${learning ? '' : ', run'} } = exports
   let [to, from] = [views(exports, 'input', inputs), views(exports, 'output', outputs)]
-  exports.init()${threads ? SHARED : ''}${learning ? learnSetup(learning) : ''}
+  exports.init()${threads ? shared(name) : ''}${learning ? learnSetup(learning) : ''}
   return {
     run(given) {
       for (const [key, view] of to) {

@@ -7,12 +7,13 @@ export interface ThreadOptions {
   readonly pages: number
 }
 
-/** The part of a loader that starts threads. */
-export function startText(name: string, { most }: ThreadOptions): string {
-  return `
+/** `<name>.pool.js`: starts threads beside the one that calls `run`; a loader imports it before its first run. */
+export function poolText(name: string, { most }: ThreadOptions): string {
+  return `// Starts threads that share the runs of ${name}.wasm. Written by mote.
+
 const builtin = (what) => globalThis.process?.getBuiltinModule?.(what)
 
-async function start(code, memory, threads, fallback) {
+export async function start(code, memory, threads, fallback) {
   const isolated = globalThis.crossOriginIsolated ?? typeof SharedArrayBuffer === 'function'
   const cores = builtin('os')?.availableParallelism() ?? navigator.hardwareConcurrency
   const count = fallback && !isolated ? 1 : threads ?? Math.min(${most}, cores)
@@ -23,12 +24,12 @@ async function start(code, memory, threads, fallback) {
     throw Error('threads need a cross-origin isolated page: send Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp with it and its workers, over https, or ask for one thread')
   const { Worker } = builtin('worker_threads') ?? globalThis
   const pool = Array.from({ length: count - 1 }, () =>
-    new Worker(new URL('./${name}.pool.js', import.meta.url), { type: 'module' }))
+    new Worker(new URL('./${name}.member.js', import.meta.url), { type: 'module' }))
   try {
     await Promise.all(pool.map((worker, i) => new Promise((yes, no) => {
       const on = (what, then) => (worker.on ?? worker.addEventListener).call(worker, what, then)
       on('message', yes)
-      on('error', ({ message }) => no(Error(\`${name}.pool.js: \${message ?? 'cannot be loaded'}\`)))
+      on('error', ({ message }) => no(Error(\`${name}.member.js: \${message ?? 'cannot be loaded'}\`)))
       worker.postMessage([code, memory, i + 1, count])
     })))
   } catch (fault) {
@@ -41,8 +42,8 @@ async function start(code, memory, threads, fallback) {
 `
 }
 
-/** `<name>.pool.js`: a thread beside the one that calls \`run\`. */
-export function poolText(name: string): string {
+/** `<name>.member.js`: one thread of the pool. */
+export function memberText(name: string): string {
   return `// A thread that shares the runs of ${name}.wasm. Written by mote.
 
 const port = globalThis.process?.getBuiltinModule?.('worker_threads').parentPort ?? self
