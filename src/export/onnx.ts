@@ -4,9 +4,9 @@
 // (https://onnx.ai/onnx/repo-docs/IR.html).
 
 import { ModelError } from '../errors.ts'
+import { uniqueNames } from '../import/names.ts'
 import { encodeModel, type OnnxAttribute, type OnnxTensor, type OnnxValueInfo } from '../import/onnx_schema.ts'
 import { ELEMENT_TYPES } from '../import/onnx_tensor.ts'
-import { uniqueNames } from '../import/tflite.ts'
 import { layer } from '../ir/build.ts'
 import { type Graph, inputsOf, type Node, type Value } from '../ir/graph.ts'
 import type { OnnxAttr, OnnxRecord } from '../ir/op.ts'

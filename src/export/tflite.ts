@@ -4,7 +4,7 @@
 import { Builder, type Offset } from 'flatbuffers'
 import { encode } from 'flatbuffers/js/flexbuffers.js'
 import { ModelError } from '../errors.ts'
-import { initialState, uniqueNames } from '../import/tflite.ts'
+import { uniqueNames } from '../import/names.ts'
 import {
   BUFFER,
   CUSTOM,
@@ -19,6 +19,7 @@ import {
   TENSOR,
   TYPE_CODES,
 } from '../import/tflite_schema.ts'
+import { initialState } from '../import/tflite_tables.ts'
 import { layer } from '../ir/build.ts'
 import { type Graph, type Node, type Quant, readers, type Value } from '../ir/graph.ts'
 import type { Surroundings, TfliteRecord, TfliteSpelling } from '../ir/op.ts'

@@ -3,7 +3,7 @@
 // when the graph is there, and so is what nobody reads. The file may be hostile: whatever it holds, the answer is a
 // graph that `verify` accepts or a ModelError. Source: the ONNX standard (https://onnx.ai/onnx/repo-docs/IR.html).
 
-import { ModelError, MoteError } from '../errors.ts'
+import { ModelError } from '../errors.ts'
 import { Builder } from '../ir/build.ts'
 import type { Graph, Tensor, Value } from '../ir/graph.ts'
 import { FOLD_BYTES, MAX_BYTES } from '../ir/limits.ts'
@@ -15,6 +15,7 @@ import { OPS } from '../ops/index.ts'
 import { axisOf } from '../ops/onnx.ts'
 import { ONNX_READINGS } from '../ops/readings.ts'
 import { reshape } from '../ops/shape/reshape.ts'
+import { DAMAGED, understood } from './fault.ts'
 import {
   decodeModel,
   type OnnxAttribute,
@@ -26,7 +27,6 @@ import {
   type OnnxValueInfo,
 } from './onnx_schema.ts'
 import { checkShape, dtypeOfElement, type External, readTensor } from './onnx_tensor.ts'
-import { NOT_UNDERSTOOD } from './tflite.ts'
 
 export interface OnnxOptions {
   /** The bytes of a file that the model refers to, by the path that it gives. */
@@ -42,7 +42,6 @@ const NEWEST = 28
 /** Calls of functions inside functions, and nodes that calls may add up to. */
 const CALL_DEPTH = 32
 const CALLED_NODES = 2 ** 16
-const DAMAGED = 'the file is damaged: convert the model again'
 
 function keyOf(name: string, domain = ''): string {
   return domain === '' || domain === 'ai.onnx' ? name : `${domain}.${name}`
@@ -308,16 +307,11 @@ class Importer {
     const opset = frame.opsets.get(node.domain === 'ai.onnx' ? '' : (node.domain ?? '')) ?? 1
     const operands = opset < 7 ? this.aligned(inputs, attrs, names[0], where) : inputs
     const read: OnnxNode = { inputs: operands, attrs, opset, outputs: names.length, result: { names, from } }
-    try {
+    return understood(where, 'attributes', () => {
       const values = spelling.read(this.build, read)
       remember(spelling, read, values)
       return values
-    } catch (e) {
-      if (e instanceof MoteError) throw e
-      const error = new ModelError(where, `has inputs or attributes that are not understood (${e})`, NOT_UNDERSTOOD)
-      error.cause = e
-      throw error
-    }
+    })
   }
 
   /** Before opset 7 an attribute says from which axis of the first operand on the second one broadcasts. */

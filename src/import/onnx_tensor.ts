@@ -5,9 +5,8 @@ import { ModelError } from '../errors.ts'
 import { bytesOf, type DType, elemOf, type TensorType } from '../ir/graph.ts'
 import { MAX_BYTES, MAX_RANK } from '../ir/limits.ts'
 import { count, type Data, newData } from '../loops/ir.ts'
+import { DAMAGED } from './fault.ts'
 import type { OnnxTensor } from './onnx_schema.ts'
-
-const DAMAGED = 'the file is damaged: convert the model again'
 
 /** Element types by their number in the standard. */
 export const ELEMENT_TYPES: ReadonlyMap<number, DType> = new Map([

@@ -2,20 +2,20 @@
 // its code names. The file may be hostile: whatever it holds, the answer is a graph that `verify` accepts or a
 // ModelError. Source: the TensorFlow Lite schema; initial states as in TensorFlow Lite Micro.
 
-import { ModelError, MoteError } from '../errors.ts'
+import { ModelError } from '../errors.ts'
 import { Builder } from '../ir/build.ts'
-import { bytesOf, elemOf, type Graph, type Quant, type TensorType, type Value } from '../ir/graph.ts'
+import { bytesOf, elemOf, type Graph, type TensorType, type Value } from '../ir/graph.ts'
 import { FOLD_BYTES, MAX_BYTES, MAX_RANK } from '../ir/limits.ts'
-import type { OptionField, OptionValue, TfliteNode, TfliteSpelling } from '../ir/op.ts'
+import type { TfliteNode, TfliteSpelling } from '../ir/op.ts'
 import { verify } from '../ir/verify.ts'
 import { count, type Data, newData } from '../loops/ir.ts'
 import { OPS } from '../ops/index.ts'
-import { rangeOf } from '../ops/quant.ts'
 import { quantize } from '../ops/quantize/op.ts'
 import { TFLITE_READINGS } from '../ops/readings.ts'
 import { tfliteAssignVariable, tfliteCallOnce, tfliteReadVariable, tfliteVarHandle } from '../ops/state/tflite.ts'
+import { DAMAGED, understood } from './fault.ts'
 import { Table } from './flatbuffer.ts'
-import { readFlexMap } from './flexbuffer.ts'
+import { uniqueNames } from './names.ts'
 import {
   BUFFER,
   CUSTOM,
@@ -32,6 +32,7 @@ import {
   TYPE_CODES,
   typeName,
 } from './tflite_schema.ts'
+import { initialState, optionsOf, quantOfTensor } from './tflite_tables.ts'
 
 type Readable = TfliteSpelling & Required<Pick<TfliteSpelling, 'read'>>
 
@@ -41,10 +42,6 @@ const SPELLINGS: ReadonlyMap<number | string, Readable> = new Map(
     .filter((spelling): spelling is Readable => spelling.read !== undefined)
     .map((spelling) => [keyOf(spelling), spelling]),
 )
-
-/** The hint where an operator failed in a way of its own: a fault of mote's, unless the file is damaged. */
-export const NOT_UNDERSTOOD = 'if other programs run this model, please report it'
-const DAMAGED = 'the file is damaged: convert the model again'
 
 /**
  * The graph that a .tflite file holds: subgraph 0, its operators in their order. Values carry the file's tensor names
@@ -282,7 +279,7 @@ class Importer {
       unsigned: outputs.length > 0 && this.recentred.has(outputs[0]),
       result: { types: outputs.map((t) => this.type(t)), names, indices: outputs, from },
     }
-    const results = understood(where, () => spelling.read(this.build, node))
+    const results = understood(where, 'options', () => spelling.read(this.build, node))
     if (results.length < outputs.length)
       throw new ModelError(where, `has ${outputs.length} outputs, this operator computes ${results.length}`, DAMAGED)
     outputs.forEach((t, k) => {
@@ -423,102 +420,6 @@ function uint8Of({ shape, quant }: TensorType): TensorType {
   return { dtype: 'u8', shape, quant: { ...quant!, zero: quant!.zero.map((z) => z + 128) } }
 }
 
-/** What a variable starts from: int8 the zero point, everything else zero. */
-export function initialState(type: TensorType): Data {
-  const elem = elemOf(type.dtype)
-  const data = newData(elem ?? 'u8', elem ? count(type.shape) : bytesOf(type))
-  return data instanceof Int8Array ? data.fill(type.quant?.zero[0] ?? 0) : data
-}
-
 function refused(where: string, what: string, hint?: string): never {
   throw new ModelError(where, what, hint)
-}
-
-/** Runs an operator's reading: one that stumbles over what the file says has met a model that it does not know. */
-function understood<T>(where: string, read: () => T): T {
-  try {
-    return read()
-  } catch (e) {
-    if (e instanceof MoteError) throw e
-    const error = new ModelError(where, `has inputs or options that are not understood (${e})`, NOT_UNDERSTOOD)
-    error.cause = e
-    throw error
-  }
-}
-
-/** Equal names after the first get `#1`, `#2`, … */
-export function uniqueNames(wanted: readonly string[]): string[] {
-  const taken = new Set<string>()
-  const next = new Map<string, number>()
-  return wanted.map((base) => {
-    let name = base
-    for (let k = next.get(base) ?? 1; taken.has(name); k++) {
-      name = `${base}#${k}`
-      next.set(base, k + 1)
-    }
-    taken.add(name)
-    return name
-  })
-}
-
-/** Scales and zero points; undefined where the file gives no scales. One scale is per tensor, whatever its axis. */
-function quantOfTensor(table: Table, { dtype, shape }: TensorType, where: string): Quant | undefined {
-  const quantization = table.get(TENSOR.quantization)
-  if (!quantization) return undefined
-  if (quantization.get(QUANTIZATION.details_type) !== 0)
-    throw new ModelError(where, 'is quantised in blocks', 'supported are scales per tensor and per channel')
-  const scale = Float64Array.from(quantization.get(QUANTIZATION.scale) ?? [])
-  if (scale.length === 0) return undefined
-  const zeros = quantization.get(QUANTIZATION.zero_point) ?? []
-  if (zeros.length > 1 && zeros.length !== scale.length)
-    throw new ModelError(where, `has ${scale.length} scales and ${zeros.length} zero points`, DAMAGED)
-  const wrong = scale.find((s) => !(s > 0 && Number.isFinite(s)))
-  if (wrong !== undefined) throw new ModelError(where, `has the scale ${wrong}, scales are positive`, DAMAGED)
-  const { min, max } = dtype === 'i4' ? { min: -8, max: 7 } : dtype === 'i2' ? { min: -2, max: 1 } : rangeOf(dtype)
-  const outside = zeros.find((z) => z < min || z > max)
-  if (outside !== undefined)
-    throw new ModelError(where, `has the zero point ${outside}, those of ${dtype} lie in [${min}, ${max}]`, DAMAGED)
-  const zero = Int32Array.from(scale, (_, i) => zeros[zeros.length === 1 ? 0 : i] ?? 0)
-  const bits = dtype === 'i4' ? ({ bits: 4 } as const) : {}
-  if (scale.length === 1) return { scale, zero, ...bits }
-  // Some converters give a bias the axis of its weights.
-  const axis = shape.length === 1 ? 0 : quantization.get(QUANTIZATION.quantized_dimension)
-  if (shape[axis] !== scale.length)
-    throw new ModelError(where, `has ${scale.length} scales along axis ${axis}, its shape is [${shape}]`, DAMAGED)
-  return { scale, zero, axis, ...bits }
-}
-
-/** The options that the spelling describes: from the operator's table, or the schema's defaults where it has none. */
-function optionsOf(operator: Table, spelling: TfliteSpelling, where: string): Record<string, OptionValue> {
-  if (!spelling.options) return {}
-  const { id, fields } = spelling.options
-  if (spelling.code === CUSTOM) return customOptions(operator.get(OPERATOR.custom_options), fields, where)
-  const type = operator.get(OPERATOR.builtin_options_type)
-  const table = type === 0 ? undefined : operator.get(OPERATOR.builtin_options)
-  if (table && type !== id) throw new ModelError(where, `has options of kind ${type}, expected ${id}`, DAMAGED)
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, field]): [string, OptionValue] => {
-      if (table) return [name, table.get(field)]
-      if (field.default !== undefined) return [name, field.default]
-      const list = field.type === 'string' || field.type === 'i32[]' || field.type === 'f32[]'
-      return [name, list ? undefined : field.type === 'bool' ? false : 0]
-    }),
-  )
-}
-
-/** The options of a custom operator: the file says each that has no default. */
-function customOptions(
-  bytes: Uint8Array | undefined,
-  fields: Readonly<Record<string, OptionField>>,
-  where: string,
-): Record<string, OptionValue> {
-  const said = readFlexMap(bytes ?? new Uint8Array(0), where)
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, { type, default: otherwise }]) => {
-      const value = said.get(name) ?? otherwise
-      if (value === undefined)
-        throw new ModelError(where, `does not say the option "${name}"; it has [${[...said.keys()]}]`, DAMAGED)
-      return [name, type === 'bool' ? value !== false && value !== 0 : Number(value)]
-    }),
-  )
 }

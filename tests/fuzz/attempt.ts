@@ -3,8 +3,8 @@
 
 import { compile, type Program } from '../../src/emit/program.ts'
 import { MoteError } from '../../src/errors.ts'
+import { NOT_UNDERSTOOD } from '../../src/import/fault.ts'
 import { readModel } from '../../src/import/read.ts'
-import { NOT_UNDERSTOOD } from '../../src/import/tflite.ts'
 import { Xorshift32 } from '../../src/ir/random.ts'
 import type { Data, Stmt } from '../../src/loops/ir.ts'
 import { inside } from '../../src/loops/walk.ts'
