@@ -21,6 +21,18 @@ export interface Output {
   readonly high: number
 }
 
+/** A quotient this near to an integer is computed again without error. */
+const NEAR = 2 ** -10
+
+/** ceil(n / d) of integers that float64 holds; d > 0. */
+function ceilQuotient(n: number, d: number): number {
+  const quotient = n / d
+  if (Math.abs(quotient) < 2 ** 40 && Math.abs(quotient - Math.round(quotient)) > NEAR) return Math.ceil(quotient)
+  const [p, q] = [BigInt(n), BigInt(d)]
+  const floor = p / q
+  return Number(p % q > 0n ? floor + 1n : floor)
+}
+
 /** The least A whose output is `level` or more: srdhm rounds halves up, rdivpot halves away from zero. */
 function threshold(level: number, { zero }: Output, { multiplier, shift }: Channel): number {
   if (multiplier === 0) return level <= zero ? -Infinity : Infinity
@@ -28,13 +40,10 @@ function threshold(level: number, { zero }: Output, { multiplier, shift }: Chann
   const right = Math.max(-shift, 0)
   const steps = level - zero
   // rdivpot(v, right) >= steps
-  let v = BigInt(steps) << BigInt(right)
-  if (right > 0) v += (steps > 0 ? 0n : 1n) - (1n << BigInt(right - 1))
+  let v = steps * 2 ** right
+  if (right > 0) v += (steps > 0 ? 0 : 1) - 2 ** (right - 1)
   // floor((A * 2^left * multiplier + 2^30) / 2^31) >= v
-  const numerator = (v << 31n) - (1n << 30n)
-  const denominator = BigInt(multiplier) << BigInt(left)
-  const floor = numerator / denominator
-  return Number(numerator % denominator > 0n ? floor + 1n : floor)
+  return ceilQuotient(2 ** 30 * (2 * v - 1), multiplier * 2 ** left)
 }
 
 /** The numbers of a channel's short form. */
@@ -75,14 +84,21 @@ function stepsOf(channel: Channel, output: Output, beyond: boolean): Step[] {
   return steps
 }
 
-/** A multiplier near the real one, and an offset with which every step is where it should be. */
-function short(
-  channel: Channel,
-  steps: readonly Step[],
-  shift: number,
-  signed: boolean,
-  gain: number,
-): Short | undefined {
+/** Two steps in front of the others. */
+function toFront(steps: Step[], a: number, b: number): void {
+  const [p, q] = [steps[a], steps[b]]
+  steps[a] = steps[0]
+  steps[0] = p
+  if (a === b) return
+  steps[b === 0 ? a : b] = steps[1]
+  steps[1] = q
+}
+
+/**
+ * A multiplier near the real one, and an offset with which every step is where it should be. Two steps that contradict each other
+ * come first from then on, since they will for most multipliers.
+ */
+function short(channel: Channel, steps: Step[], shift: number, signed: boolean, gain: number): Short | undefined {
   const middle = Math.round((channel.multiplier * 2 ** (shift + channel.shift + 1)) / gain)
   const negative = signed ? 2 ** Math.max(0, shift + channel.shift) : 0
   for (const delta of [0, 1, -1, 2, -2, 3, -3, 4, -4]) {
@@ -90,12 +106,16 @@ function short(
     if (multiplier <= 0 || multiplier >= 2 ** 31) continue
     const scaled = (a: number) => highProduct(gain * a, multiplier) - (a < 0 ? negative : 0)
     let [from, to] = [-(2 ** 31), 2 ** 31 - 1]
-    for (const { level, least } of steps) {
+    let [fromAt, toAt] = [0, 0]
+    for (let i = 0; i < steps.length && from <= to; i++) {
+      const { level, least } = steps[i]
       const at = level * 2 ** shift
-      if (least <= channel.high) from = Math.max(from, at - scaled(least))
-      if (least > channel.low) to = Math.min(to, at - scaled(least - 1) - 1)
-      if (from > to) break
+      const lower = least <= channel.high ? at - scaled(least) : from
+      const upper = least > channel.low ? at - scaled(least - 1) - 1 : to
+      if (lower > from) [from, fromAt] = [lower, i]
+      if (upper < to) [to, toAt] = [upper, i]
     }
+    if (from > to) toFront(steps, fromAt, toAt)
     // no sum leaves 32 bits
     const offset = Math.max(from, Math.min(to, 0))
     if (from <= to && Math.abs(offset) < 2 ** 30) return { multiplier, offset, shift, negative }
@@ -145,7 +165,7 @@ function prove(channels: readonly Channel[], output: Output, { gain, beyond, fai
 
 interface Row {
   readonly channel: Channel
-  readonly steps: readonly Step[]
+  readonly steps: Step[]
   readonly level: number
   readonly constant: boolean
   readonly wide: boolean
