@@ -369,7 +369,7 @@ console.log(JSON.stringify([made - before, (await used()) - ready]))
   expect(ran).toBeLessThan(128 * KB)
 })
 
-const LOADERS: readonly Pick<LoaderOptions, 'separate' | 'variants'>[] = [
+const LOADERS: readonly Pick<LoaderOptions, 'separate' | 'variants' | 'threads'>[] = [
   { separate: false, variants: {} },
   { separate: true, variants: {} },
   { separate: false, variants: { relaxed: { wasm: new Uint8Array(), probe: relaxedProbe() } } },
